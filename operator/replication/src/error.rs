@@ -1,0 +1,131 @@
+//! What goes wrong between Salesforce and the database.
+
+use std::fmt;
+
+use salesforce::{ErrorKind, Retry};
+
+use crate::plan::{Identifier, ObjectName};
+
+/// Result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that ends a run, or keeps one from starting.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Salesforce, or the way to it.
+    #[error(transparent)]
+    Salesforce(#[from] salesforce::Error),
+    /// The resource asks for what describe or the destination does not have. All problems at once.
+    #[error("the resource cannot be planned: {0}")]
+    Plan(Problems),
+    /// Tables or state belong to somebody else, or are not as planned. Nothing was written.
+    #[error("{message}")]
+    SchemaConflict {
+        /// Whose it is and what to do.
+        message: String,
+    },
+    /// The database, or the way to it.
+    #[error("{message}")]
+    Database {
+        /// Who can mend it.
+        kind: ErrorKind,
+        /// What was being done, to which table, what to do. No values, no SQL with literals.
+        message: String,
+        /// The driver's error, for the log.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// A value does not fit its column. The value itself is not told.
+    #[error("{object} {id}: the value for column {column} {problem}")]
+    Value {
+        /// The object.
+        object: ObjectName,
+        /// The record's Id.
+        id: String,
+        /// The column.
+        column: Identifier,
+        /// What is wrong, without the value: "is not a number".
+        problem: &'static str,
+    },
+    /// A row of a direct load was there already. The engine reads the segment again through the guard.
+    #[error("{object}: rows of a first load are in the table already")]
+    RowsExist {
+        /// The object.
+        object: ObjectName,
+    },
+    /// Another process has claimed the object since its state was read. Nothing was written.
+    #[error("{object}: another process replicates it now; this one lets go")]
+    Fenced {
+        /// The object.
+        object: ObjectName,
+    },
+    /// Something that this version does not do yet.
+    #[error("{0}")]
+    NotServed(String),
+    /// The run was cancelled; what was committed stays.
+    #[error("cancelled")]
+    Cancelled,
+    /// A defect of ours: a task panicked or a channel closed out of order.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+/// Problems of a plan, each a sentence that names the object and the field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problems(pub Vec<String>);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+impl Error {
+    /// Who can mend it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Salesforce(error) => error.kind(),
+            Self::Plan(_) | Self::NotServed(_) | Self::SchemaConflict { .. } => ErrorKind::Invalid,
+            Self::Database { kind, .. } => *kind,
+            Self::Value { .. } | Self::Internal(_) => ErrorKind::Fatal,
+            Self::RowsExist { .. } | Self::Fenced { .. } | Self::Cancelled => ErrorKind::Transient,
+        }
+    }
+
+    /// When to try again.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Salesforce(error) => error.retry(),
+            _ => self.kind().retry(),
+        }
+    }
+
+    /// Condition reason, event reason and metric label, from the closed list in `crds`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Salesforce(error) => error.reason(),
+            Self::Plan(_) => "InvalidSpec",
+            Self::NotServed(_) => "NotServed",
+            Self::SchemaConflict { .. } => "SchemaConflict",
+            Self::Database { kind, .. } => match kind {
+                ErrorKind::Credentials => "DatabaseCredentials",
+                ErrorKind::Invalid | ErrorKind::Fatal | ErrorKind::Quota => "DatabaseError",
+                ErrorKind::Transient => "DatabaseUnavailable",
+            },
+            Self::Value { .. } => "RowsRejected",
+            Self::RowsExist { .. } => "DatabaseError",
+            Self::Fenced { .. } => "Fenced",
+            Self::Cancelled => "Cancelled",
+            Self::Internal(_) => "InternalError",
+        }
+    }
+
+    /// For an administrator's eyes: the text without its sources, which go to the log.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Salesforce(error) => error.message(),
+            _ => self.to_string(),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! What a run says of itself while it goes on, and at its end.
+//!
+//! The engine tells an [`Observer`]; progress bars of the command line, the status of the resource and the metrics of
+//! the operator are observers.
+
+use jiff::Timestamp;
+use salesforce::ErrorKind;
+use serde::Serialize;
+
+use crate::{plan::ObjectName, state::Counts};
+
+/// One of the five kinds of run (design 6.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum RunKind {
+    /// All live rows, for the first time.
+    Initial,
+    /// What changed since the watermark.
+    Incremental,
+    /// Late commits and hard deletes.
+    Verify,
+    /// All Ids with their stamps compared.
+    Reconcile,
+    /// Every row read again.
+    Refresh,
+}
+
+/// What happened to one object's run.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// A run began.
+    Started,
+    /// The number of rows that the first query will give is known.
+    Size(u64),
+    /// Rows were read from Salesforce; the sum so far.
+    Read(u64),
+    /// A segment was committed.
+    Committed(Counts),
+    /// The run ended.
+    Ended(RunReport),
+}
+
+/// Is told what runs do. Calls must not block.
+pub trait Observer: std::fmt::Debug + Send + Sync + 'static {
+    /// Something happened to the run of `kind` over `object`.
+    fn observe(&self, object: &ObjectName, kind: RunKind, event: &Event);
+}
+
+/// Looks away.
+#[derive(Debug, Clone, Copy)]
+pub struct Silent;
+
+impl Observer for Silent {
+    fn observe(&self, _object: &ObjectName, _kind: RunKind, _event: &Event) {}
+}
+
+/// One run of one object, ended.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunReport {
+    /// The object.
+    pub object: String,
+    /// Its table.
+    pub table: String,
+    /// The kind of run.
+    pub kind: RunKind,
+    /// Wall clock.
+    pub start_time: Timestamp,
+    /// Wall clock.
+    pub end_time: Timestamp,
+    /// Rows that Salesforce sent, deleted ones included.
+    pub rows_read: u64,
+    /// Rows inserted or updated.
+    pub rows_written: u64,
+    /// Rows removed or marked.
+    pub rows_deleted: u64,
+    /// Calls of this run's own that Salesforce counted.
+    pub api_calls: u64,
+    /// Characters that XML forbids, removed from values.
+    pub removed_characters: u64,
+    /// Rows in the table.
+    pub rows: i64,
+    /// Up to here every visible change has been read, Salesforce's clock.
+    pub watermark: Option<Timestamp>,
+    /// What ended it early.
+    pub error: Option<RunError>,
+}
+
+/// An error as a report tells it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunError {
+    /// Who can mend it.
+    #[serde(serialize_with = "kind_name")]
+    pub kind: ErrorKind,
+    /// The CamelCase word.
+    pub reason: &'static str,
+    /// For an administrator's eyes.
+    pub message: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn kind_name<S: serde::Serializer>(kind: &ErrorKind, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{kind:?}"))
+}
