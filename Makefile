@@ -1,0 +1,65 @@
+# The menu of every action. Thin: it calls cargo and the scripts in scripts/.
+
+CARGO ?= cargo
+DEMO_CONTACTS ?= 10000
+DEMO_ACCOUNTS ?= 2000
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help: ## list what can be done
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Try it
+
+.PHONY: demo simulator
+demo: ## replicate a simulated org into a SQLite file, change it, replicate again, look with SQL
+	CONTACTS=$(DEMO_CONTACTS) ACCOUNTS=$(DEMO_ACCOUNTS) scripts/demo
+
+simulator: ## run a simulated Salesforce org on port 8900 until Ctrl-C
+	$(CARGO) run --package simulator -- --port 8900 --contacts $(DEMO_CONTACTS) --accounts $(DEMO_ACCOUNTS)
+
+##@ Build
+
+.PHONY: build install
+build: ## the one binary, optimised: target/release/salesforce-replicator
+	$(CARGO) build --release --package cli
+
+install: ## build it and put it on cargo's path
+	$(CARGO) install --locked --path operator/cli
+
+##@ Check
+
+.PHONY: test check test-rust test-clients lint fmt fmt-check deny advisories drift
+test: check test-rust test-clients ## everything that CI checks: the cheap checks first, then the tests
+
+check: fmt-check lint deny drift
+
+test-rust: ## all Rust tests, beside a throw-away PostgreSQL; ARGS= are handed to cargo test
+	scripts/with-postgres $(CARGO) test --workspace $(ARGS)
+
+test-clients: ## public Salesforce clients (Python, JavaScript) against the simulator
+	tests/simulator/clients/run
+
+lint: ## clippy, warnings are errors
+	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
+
+fmt: ## format the code
+	$(CARGO) fmt --all
+
+fmt-check:
+	$(CARGO) fmt --all --check
+
+deny: ## licences, banned and double dependencies, sources
+	scripts/cargo-deny check bans licenses sources
+
+advisories: ## known vulnerabilities; needs the network for the advisory database
+	scripts/cargo-deny check advisories
+
+##@ Generate
+
+.PHONY: generate
+generate: ## write the generated files again
+	scripts/generate
+
+drift: ## fail where a generated file is not current
+	scripts/generate --check
