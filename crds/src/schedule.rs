@@ -17,7 +17,7 @@ use jiff::{
     tz::{AmbiguousOffset, TimeZone},
 };
 
-use crate::{Period, Trigger};
+use crate::Trigger;
 
 /// When a trigger is due.
 #[derive(Debug, Clone)]
@@ -119,19 +119,19 @@ impl fmt::Display for Schedule {
     }
 }
 
-/// A length of time as [`Period`] is written.
+/// A length of time as [`Period`](crate::Period) is written.
 fn period(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
-    let text: String = parts
+    let parts: Vec<_> = parts
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, unit)| format!("{count}{unit}"))
         .collect();
-    if text.is_empty() {
-        Period::constant("0s", 0).to_string()
+    if parts.is_empty() {
+        "0s".to_owned()
     } else {
-        text
+        parts.concat()
     }
 }
 

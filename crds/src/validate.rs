@@ -250,7 +250,7 @@ fn check(schema: &Value, value: &Value, path: &Path, problems: &mut Vec<Problem>
         ("array", Value::Array(items)) => check_array(schema, items, path, problems),
         ("string", Value::String(text)) => check_string(schema, text, path, problems),
         ("integer", Value::Number(number)) if number.as_i64().is_some() => {
-            check_integer(schema, number.as_i64(), path, problems)
+            check_integer(schema, number.as_i64(), path, problems);
         }
         ("boolean", Value::Bool(_)) | ("", _) => {}
         _ => problems.push(wrong_type(path, expected, value)),
@@ -466,13 +466,26 @@ fn check_rules(document: &Value, problems: &mut Vec<Problem>) {
 
 /// The cron line and the time zone of a trigger that has other problems beside.
 fn check_schedule(trigger: Option<&Value>, problems: &mut Vec<Problem>) {
-    let text = |key: &str| trigger?.get(key)?.as_str().map(str::to_owned);
-    let trigger = crate::Trigger {
-        schedule: text("schedule"),
-        time_zone: text("timeZone"),
-        ..crate::Trigger::default()
+    let text = |key: &str| {
+        let at = Path::parse("spec.trigger").key(key);
+        let text = trigger?.get(key)?.as_str()?;
+        // What the schema refuses needs no second sentence.
+        problems
+            .iter()
+            .all(|problem| problem.path != at)
+            .then(|| text.to_owned())
     };
-    check_schedule_of(&trigger, problems);
+    let (schedule, time_zone) = (text("schedule"), text("timeZone"));
+    // A zone alone is read with a line that is one.
+    let schedule = schedule.or_else(|| time_zone.as_ref().map(|_| "* * * * *".to_owned()));
+    check_schedule_of(
+        &crate::Trigger {
+            schedule,
+            time_zone,
+            ..crate::Trigger::default()
+        },
+        problems,
+    );
 }
 
 fn check_schedule_of(trigger: &crate::Trigger, problems: &mut Vec<Problem>) {

@@ -4,6 +4,11 @@
     unreachable_pub,
     reason = "KubeSchema repeats each struct, pub and all, inside a function"
 )]
+#![expect(
+    clippy::doc_markdown,
+    rustdoc::bare_urls,
+    reason = "comments on fields are what kubectl explain prints: text, not Markdown"
+)]
 
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -17,7 +22,7 @@ mod status;
 mod trigger;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use connection::{
     Auth, BulkApi, CaSecretRef, ClientCredentialsAuth, Connection, JwtBearerAuth, PasswordAuth, SecretRef,

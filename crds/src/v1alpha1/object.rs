@@ -34,7 +34,7 @@ pub struct ObjectSpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["column".into()]))]
     pub fields: Vec<FieldSpec>,
     /// Fields, by API name, that are left out: of Directory the column stays and is NULL, of Mirror there is no column.
-    /// Example: [HomePhone]
+    /// Example: ["HomePhone"]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 800),
@@ -59,7 +59,8 @@ pub struct ObjectSpec {
     /// Ignore the delete. Default Remove.
     #[serde(default)]
     pub deletes: DeleteMode,
-    /// Indexes of the table, each a list of columns. Default: none beside the primary key. Example: [[email], [company, surname]]
+    /// Indexes of the table, each a list of columns. Default: none beside the primary key. Example:
+    /// [["email"], ["company", "surname"]]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 16),
