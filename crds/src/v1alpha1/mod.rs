@@ -5,6 +5,7 @@
     reason = "KubeSchema repeats each struct, pub and all, inside a function"
 )]
 #![expect(
+    clippy::doc_link_with_quotes,
     clippy::doc_markdown,
     rustdoc::bare_urls,
     reason = "comments on fields are what kubectl explain prints: text, not Markdown"
