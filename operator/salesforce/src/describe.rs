@@ -1,8 +1,13 @@
 //! What Salesforce tells of its objects and fields.
 
+pub(crate) mod read;
+
 /// One object of describeGlobal.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "Salesforce's own members, named as in the WSDL")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "Salesforce's own members, named as in the WSDL"
+)]
 pub struct ObjectSummary {
     /// API name.
     pub name: String,
@@ -35,7 +40,10 @@ pub struct ObjectDescribe {
 
 /// One field (salesforce-api.md 4.3).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "Salesforce's own members, named as in the WSDL")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "Salesforce's own members, named as in the WSDL"
+)]
 pub struct FieldDescribe {
     /// API name.
     pub name: String,
