@@ -3,190 +3,261 @@
 //! A spec has options and defaults; a plan has none left: every column is typed from describe, every conflict is
 //! reported at once and not one by one. Making a plan is pure (spec, describe, what the destination can do) and
 //! `run` takes a plan and decides nothing about configuration any more.
+//!
+//! Describes are fetched before, in two steps, since a linked field needs the describe of its parent:
+//!
+//! 1. [`Schema::new`] with describeGlobal; describe of [`objects_needed`]; [`Schema::extend`];
+//! 2. describe of [`parents_needed`], where there are any; [`Schema::extend`];
+//! 3. [`make`].
 
-use std::{fmt, sync::Arc};
+mod calls;
+mod column;
+mod draft;
+mod field_path;
+mod findings;
+mod hash;
+mod identifier;
+mod index;
+mod mapping;
+mod mirror;
+mod object;
+mod schema;
+mod suggest;
+mod template;
+mod unserved;
+mod view;
 
-/// An sObject's API name, in the case of describe.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectName(Arc<str>);
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;
 
-/// A SQL identifier, unquoted, checked against the destination's limits when the plan is made.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Identifier(Arc<str>);
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroUsize,
+    time::Duration,
+};
 
-/// A field of the object, or of a parent one level up: `Email`, `Account.Name`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FieldPath {
-    /// The relationship's name, for a parent's field.
-    pub relationship: Option<Arc<str>>,
-    /// The field's API name.
-    pub field: Arc<str>,
+use crds::{Consistency, Mapping, SalesforceReplicatorSpec, Schedule};
+use url::Url;
+
+pub use self::{
+    calls::ApiCalls,
+    column::{Column, ColumnKind, ColumnSource},
+    field_path::FieldPath,
+    hash::PlanHash,
+    identifier::{Identifier, ObjectName},
+    index::IndexPlan,
+    object::{Deletes, ObjectPlan},
+    schema::Schema,
+    template::{TemplatePart, UrlTemplate},
+    view::{ColumnView, IndexView, ObjectView, PlanView},
+};
+use self::{
+    findings::{Findings, list},
+    identifier::folded,
+    object::Context,
+    schema::Lookup,
+};
+use crate::{Problems, destination::Capabilities};
+
+/// All that a plan is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// What the user wrote.
+    pub spec: &'a SalesforceReplicatorSpec,
+    /// What the org has: describeGlobal, and the describes of [`objects_needed`] and [`parents_needed`].
+    pub schema: &'a Schema,
+    /// The org's own address, from the login's answer: what `{instanceUrl}` stands for.
+    pub instance_url: &'a Url,
+    /// What the destination can do.
+    pub capabilities: Capabilities,
 }
 
-/// What a column holds. Types come from describe, never from values (design section 7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ColumnKind {
-    /// A record Id of 18 characters.
-    Id,
-    /// Text of at most `length` characters where describe tells it.
-    Text {
-        /// Characters, as describe's `length`.
-        length: Option<u32>,
-    },
-    /// true or false.
-    Boolean,
-    /// 32 bits.
-    Int,
-    /// 64 bits.
-    Long,
-    /// double, currency and percent: a decimal number as written; `precision` and `scale` are describe's and only a hint.
-    Decimal {
-        /// Digits in all.
-        precision: u16,
-        /// Digits after the point.
-        scale: u16,
-    },
-    /// A day.
-    Date,
-    /// A time of day, milliseconds.
-    Time,
-    /// A moment, UTC, milliseconds.
-    Timestamp,
+/// A spec as it is meant.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// Each object, in the order of the spec.
+    pub objects: Vec<ObjectPlan>,
+    /// How far each Incremental looks back before the watermark.
+    pub overlap: Duration,
+    /// How many objects run at once.
+    pub parallelism: NonZeroUsize,
+    /// API calls a day.
+    pub api_calls: ApiCalls,
+    /// What an administrator should know before it shows in the data; each names its object.
+    pub warnings: Vec<String>,
+    /// Defaults, and what the mappings imply, that this version does not do yet.
+    pub not_served: Vec<String>,
 }
 
-/// Where a column's value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ColumnSource {
-    /// The value at this position of the select list.
-    Field(usize),
-    /// A URL made from other values of the row.
-    Template(UrlTemplate),
-    /// Nothing: the column is there and NULL (an excluded or missing field of the Directory mapping).
-    Empty,
-    /// `is_deleted` of the delete mode `Mark`: false for a row that was read as live.
-    IsDeleted,
-    /// `deleted_at` of the delete mode `Mark`: NULL for a row that was read as live.
-    DeletedAt,
+/// The objects of the spec that the org has, in describe's case: the first step of describing. Those that it lacks are
+/// problems of [`make`].
+pub fn objects_needed(spec: &SalesforceReplicatorSpec, schema: &Schema) -> Vec<ObjectName> {
+    let names: BTreeSet<&str> = spec
+        .objects
+        .iter()
+        .filter_map(|object| schema.summary(&object.name))
+        .map(|summary| summary.name.as_str())
+        .collect();
+    names.into_iter().map(ObjectName::new).collect()
 }
 
-/// A URL template whose names were resolved to positions of the select list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UrlTemplate {
-    /// In order. `{instanceUrl}` is a literal here.
-    pub parts: Vec<TemplatePart>,
-}
-
-/// A piece of a URL template.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum TemplatePart {
-    /// Text as it is.
-    Literal(String),
-    /// The value at this position of the select list, percent-encoded; NULL makes the whole URL NULL.
-    Field(usize),
-}
-
-/// A column as planned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
-    /// Its name in the destination.
-    pub name: Identifier,
-    /// What it holds.
-    pub kind: ColumnKind,
-    /// Where its value comes from.
-    pub source: ColumnSource,
-}
-
-/// What happens to a row whose record is deleted in Salesforce.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deletes {
-    /// The row leaves the table.
-    Remove,
-    /// The row stays, with `is_deleted` and `deleted_at`.
-    Mark,
-    /// The row stays as it is.
-    Ignore,
-}
-
-/// A hash over all that changes what a row looks like: columns, deletes, templates (design 6.8).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlanHash(pub String);
-
-/// An index that the user asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IndexPlan {
-    /// Its name, unique in the schema and the same for the same columns.
-    pub name: Identifier,
-    /// Columns in order.
-    pub columns: Vec<Identifier>,
-}
-
-/// One object as planned: nothing optional is left that stands for a default.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObjectPlan {
-    /// The object.
-    pub object: ObjectName,
-    /// Its table.
-    pub table: Identifier,
-    /// The select list of every query of rows, without duplicates; positions in it are what columns refer to.
-    pub select: Vec<FieldPath>,
-    /// Position of `Id` in the select list.
-    pub id: usize,
-    /// Position of `SystemModstamp` in the select list.
-    pub stamp: usize,
-    /// Position of `IsDeleted` in the select list, where describe has the field; without it every row is live.
-    pub is_deleted: Option<usize>,
-    /// All columns of the table in order: `salesforce_id` (the primary key) first, `system_modstamp` second; with
-    /// [`Deletes::Mark`] the last two are `is_deleted` and `deleted_at`.
-    pub columns: Vec<Column>,
-    /// The delete mode.
-    pub deletes: Deletes,
-    /// Indexes beside the primary key.
-    pub indexes: Vec<IndexPlan>,
-    /// Hash of all that changes a row's look.
-    pub hash: PlanHash,
-}
-
-impl ObjectName {
-    /// Takes a name that describe or the resource's schema has checked.
-    pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self(name.into())
-    }
-
-    /// As text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ObjectName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Identifier {
-    /// Takes a name that the plan has checked against the destination's limits.
-    pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self(name.into())
-    }
-
-    /// As text, unquoted: quoting is the business of the destination's `statement` module.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Identifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for FieldPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.relationship {
-            Some(relationship) => write!(f, "{relationship}.{}", self.field),
-            None => f.write_str(&self.field),
+/// The parents whose fields are needed and whose describe is not there yet: the second step. Empty where no field is
+/// linked.
+pub fn parents_needed(spec: &SalesforceReplicatorSpec, schema: &Schema) -> Vec<ObjectName> {
+    let mut parents = BTreeSet::new();
+    for object in &spec.objects {
+        let Some(describe) = schema.describe(&object.name) else {
+            continue;
+        };
+        let lookup = Lookup::new(schema, describe);
+        let mut need = |path: &str| parents.extend(lookup.parent_needed(path));
+        match object::mapping_of(object) {
+            Mapping::Directory => mapping::linked_fields(lookup.name()).for_each(&mut need),
+            Mapping::Mirror | Mapping::None => {}
+        }
+        for field in &object.fields {
+            need(&field.source);
+        }
+        for url in &object.urls {
+            for name in template::names(&url.template) {
+                need(&name);
+            }
         }
     }
+    parents
+        .into_iter()
+        .filter(|parent| schema.describe(parent).is_none())
+        .map(ObjectName::new)
+        .collect()
+}
+
+/// Makes the plan. Pure: the same input makes the same plan.
+///
+/// # Errors
+/// All problems at once, each a sentence that names the object and the field, and what to do.
+pub fn make(input: Input<'_>) -> Result<Plan, Problems> {
+    let Input {
+        spec,
+        schema,
+        instance_url,
+        capabilities,
+    } = input;
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    let mut findings = Findings::new(&mut problems, &mut warnings);
+    let mut not_served = unserved::check(spec, &mut findings);
+
+    let instance = instance_url.origin().ascii_serialization();
+    let context = Context {
+        schema,
+        instance: &instance,
+        capabilities,
+    };
+    if spec.objects.is_empty() {
+        findings.problem("objects: at least one is needed");
+    }
+    check_names(spec, schema, &mut findings);
+    let objects: Vec<ObjectPlan> = spec
+        .objects
+        .iter()
+        .filter_map(|object| object::make(object, context, &mut findings.of(&object.name)))
+        .collect();
+    check_tables(&objects, &mut findings);
+    let schedule = schedule(spec, &mut findings);
+    let parallelism = usize::try_from(spec.parallelism).ok().and_then(NonZeroUsize::new);
+    if parallelism.is_none() {
+        findings.problem("parallelism: at least 1 is needed");
+    }
+    not_served.extend(implied(spec, schema, &objects));
+
+    match (schedule, parallelism) {
+        (Some(schedule), Some(parallelism)) if problems.is_empty() => Ok(Plan {
+            overlap: spec
+                .consistency
+                .overlap
+                .as_ref()
+                .unwrap_or(&Consistency::DEFAULT_OVERLAP)
+                .get(),
+            parallelism,
+            api_calls: ApiCalls::of(&schedule, objects.len()),
+            objects,
+            warnings,
+            not_served,
+        }),
+        _ => Err(Problems(problems)),
+    }
+}
+
+fn schedule(spec: &SalesforceReplicatorSpec, findings: &mut Findings<'_>) -> Option<Schedule> {
+    match Schedule::new(&spec.trigger) {
+        Ok(schedule) => Some(schedule),
+        Err(errors) => {
+            for error in errors {
+                findings.problem(format!("trigger: {error}"));
+            }
+            None
+        }
+    }
+}
+
+/// An object stands in the list once, whatever its case.
+fn check_names(spec: &SalesforceReplicatorSpec, schema: &Schema, findings: &mut Findings<'_>) {
+    let mut seen = BTreeSet::new();
+    for object in &spec.objects {
+        let name = schema
+            .summary(&object.name)
+            .map_or(object.name.as_str(), |summary| summary.name.as_str());
+        if !seen.insert(folded(name)) {
+            findings.of(&object.name).problem("the object is listed twice");
+        }
+    }
+}
+
+/// A table holds one object.
+fn check_tables(objects: &[ObjectPlan], findings: &mut Findings<'_>) {
+    let mut tables: BTreeMap<String, &ObjectPlan> = BTreeMap::new();
+    for plan in objects {
+        match tables.get(&folded(plan.table.as_str())) {
+            Some(other) if other.object != plan.object => findings.of(plan.object.as_str()).problem(format!(
+                "table {} is that of {} already: give one of them another name",
+                plan.table, other.object
+            )),
+            Some(_) => {}
+            None => drop(tables.insert(folded(plan.table.as_str()), plan)),
+        }
+    }
+}
+
+/// What mappings and linked fields imply, and no run does yet.
+fn implied(spec: &SalesforceReplicatorSpec, schema: &Schema, objects: &[ObjectPlan]) -> Vec<String> {
+    let with_contacts = objects.iter().any(|plan| plan.object.as_str() == "Contact");
+    let mut texts = Vec::new();
+    for plan in objects {
+        let object = &plan.object;
+        let linked: Vec<String> = plan
+            .select
+            .iter()
+            .filter(|path| path.relationship.is_some())
+            .map(ToString::to_string)
+            .collect();
+        if !linked.is_empty() {
+            texts.push(format!(
+                "{object}: a change of a parent arrives only with the next change of the record itself: {}",
+                list(linked)
+            ));
+        }
+        let written = spec
+            .objects
+            .iter()
+            .find(|written| written.name.eq_ignore_ascii_case(object.as_str()));
+        let directory = written.is_some_and(|written| object::mapping_of(written) == Mapping::Directory);
+        let Some(describe) = schema.describe(object.as_str()).filter(|_| directory) else {
+            continue;
+        };
+        if let Some(kept) = mapping::records_kept(Lookup::new(schema, describe), with_contacts) {
+            texts.push(format!("{object}: {kept}"));
+        }
+    }
+    texts
 }

@@ -1,0 +1,172 @@
+//! When rows look the same.
+//!
+//! The hash says whether the rows in the table are those that this plan would write (design 6.8). It covers what a
+//! value depends on and nothing else: not the table's name, not its indexes, not the order of columns or objects, and
+//! not lengths and scales, which change no row that is there. So a plan may be made anew by each process, from a fresh
+//! describe, without every row being read again.
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    column::{Column, ColumnSource},
+    field_path::FieldPath,
+    identifier::hex,
+    object::Deletes,
+    template::TemplatePart,
+};
+
+/// A hash over all that changes what a row looks like: columns, deletes, templates (design 6.8).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanHash(pub String);
+
+/// Begins what is hashed; another one when the meaning of a column changes in this program and all rows are to be read again.
+const VERSION: &str = "1";
+
+/// Stands between the pieces of what is hashed; no name or URL has it.
+const SEPARATOR: char = '\u{1f}';
+
+impl PlanHash {
+    pub(super) fn of(columns: &[Column], select: &[FieldPath], deletes: Deletes) -> Self {
+        let mut lines: Vec<String> = columns.iter().map(|column| line(column, select)).collect();
+        lines.sort_unstable();
+        let mut hasher = Sha256::new();
+        hasher.update(format!("{VERSION}\n{}\n", deletes.as_str()));
+        hasher.update(lines.join("\n"));
+        Self(hex(&hasher.finalize()))
+    }
+}
+
+fn line(column: &Column, select: &[FieldPath]) -> String {
+    let path = |position: usize| select.get(position).map(FieldPath::to_string).unwrap_or_default();
+    let source = match &column.source {
+        ColumnSource::Field(position) => format!("field{SEPARATOR}{}", path(*position)),
+        ColumnSource::Template(template) => {
+            let mut text = "template".to_owned();
+            for part in &template.parts {
+                text.push(SEPARATOR);
+                match part {
+                    TemplatePart::Literal(literal) => text.push_str(&format!("literal{SEPARATOR}{literal}")),
+                    TemplatePart::Field(position) => text.push_str(&format!("field{SEPARATOR}{}", path(*position))),
+                }
+            }
+            text
+        }
+        ColumnSource::Empty => "empty".to_owned(),
+        ColumnSource::IsDeleted => "is_deleted".to_owned(),
+        ColumnSource::DeletedAt => "deleted_at".to_owned(),
+    };
+    format!("{}{SEPARATOR}{}{SEPARATOR}{source}", column.name, column.kind.word())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{column::ColumnKind, identifier::Identifier, template::UrlTemplate};
+
+    fn column(name: &str, kind: ColumnKind, source: ColumnSource) -> Column {
+        Column {
+            name: Identifier::new(name),
+            kind,
+            source,
+        }
+    }
+
+    fn example() -> (Vec<Column>, Vec<FieldPath>) {
+        let template = UrlTemplate {
+            parts: vec![
+                TemplatePart::Literal("https://example.com/".to_owned()),
+                TemplatePart::Field(0),
+            ],
+        };
+        (
+            vec![
+                column("salesforce_id", ColumnKind::Id, ColumnSource::Field(0)),
+                column("system_modstamp", ColumnKind::Timestamp, ColumnSource::Field(1)),
+                column("email", ColumnKind::Text { length: Some(80) }, ColumnSource::Field(2)),
+                column(
+                    "company",
+                    ColumnKind::Text { length: Some(255) },
+                    ColumnSource::Field(3),
+                ),
+                column("phone_home", ColumnKind::Text { length: None }, ColumnSource::Empty),
+                column(
+                    "url",
+                    ColumnKind::Text { length: None },
+                    ColumnSource::Template(template),
+                ),
+            ],
+            vec![
+                FieldPath::own("Id"),
+                FieldPath::own("SystemModstamp"),
+                FieldPath::own("Email"),
+                FieldPath::linked("Account", "Name"),
+            ],
+        )
+    }
+
+    fn hash(columns: &[Column], select: &[FieldPath]) -> String {
+        PlanHash::of(columns, select, Deletes::Remove).0
+    }
+
+    /// A change here reads every row of every table of every installation again. It must be meant: raise `VERSION`.
+    #[test]
+    fn the_hash_is_the_same_in_every_version() {
+        let (columns, select) = example();
+        assert_eq!(hash(&columns, &select), "d07f1e");
+    }
+
+    #[test]
+    fn order_lengths_and_positions_change_nothing() {
+        let (mut columns, mut select) = example();
+        let before = hash(&columns, &select);
+        columns.reverse();
+        columns[3].kind = ColumnKind::Text { length: None };
+        assert_eq!(hash(&columns, &select), before);
+        select.swap(2, 3);
+        for column in &mut columns {
+            column.source = match column.source.clone() {
+                ColumnSource::Field(2) => ColumnSource::Field(3),
+                ColumnSource::Field(3) => ColumnSource::Field(2),
+                other => other,
+            };
+        }
+        assert_eq!(hash(&columns, &select), before);
+    }
+
+    #[test]
+    fn whatever_changes_a_row_changes_the_hash() {
+        let (columns, select) = example();
+        let mut seen = vec![
+            hash(&columns, &select),
+            PlanHash::of(&columns, &select, Deletes::Mark).0,
+        ];
+        let mut changed = |change: &dyn Fn(&mut Vec<Column>, &mut Vec<FieldPath>)| {
+            let (mut columns, mut select) = example();
+            change(&mut columns, &mut select);
+            let hash = hash(&columns, &select);
+            assert!(!seen.contains(&hash));
+            seen.push(hash);
+        };
+        changed(&|columns, _| columns[2].name = Identifier::new("mail"));
+        changed(&|columns, _| columns[2].kind = ColumnKind::Boolean);
+        changed(&|columns, _| columns[2].source = ColumnSource::Empty);
+        changed(&|columns, _| drop(columns.pop()));
+        changed(&|_, select| select[3] = FieldPath::own("Name"));
+        changed(&|columns, _| {
+            columns[5].source = ColumnSource::Template(UrlTemplate {
+                parts: vec![
+                    TemplatePart::Literal("https://example.org/".to_owned()),
+                    TemplatePart::Field(0),
+                ],
+            });
+        });
+        changed(&|columns, _| {
+            columns[5].source = ColumnSource::Template(UrlTemplate {
+                parts: vec![
+                    TemplatePart::Literal("https://example.com/".to_owned()),
+                    TemplatePart::Field(2),
+                ],
+            });
+        });
+    }
+}
