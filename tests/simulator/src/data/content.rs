@@ -36,6 +36,14 @@ pub enum Content {
     TrueOnceIn(u16),
     /// A number that ascends with the record, with this prefix and eight digits.
     AutoNumber(&'static str),
+    /// What stands in a field of the parent: a formula. The org evaluates it against the parent as it is, so that a
+    /// change there shows here without a stamp (salesforce-api.md 6.4); the generator against the parent as it was made.
+    ParentValue {
+        /// The reference field that leads to the parent.
+        reference: &'static str,
+        /// The parent's field.
+        field: &'static str,
+    },
     /// A short text of one line.
     Line,
     /// A text of several lines; one in fifty is very long (up to the field's length).
