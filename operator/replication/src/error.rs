@@ -19,6 +19,31 @@ pub enum Error {
     /// The resource asks for what describe or the destination does not have. All problems at once.
     #[error("the resource cannot be planned: {0}")]
     Plan(Problems),
+    /// A secret of the resource is not there or cannot be read. Its value is not told.
+    #[error("{message}")]
+    Secret {
+        /// The CamelCase word: `SecretNotFound`, `KeyMissing`.
+        reason: &'static str,
+        /// Which secret and key, and where it is looked for.
+        message: String,
+    },
+    /// Salesforce does not know the object or one of its fields any more, or hides it from this user.
+    #[error("{object}: {}; the object or a field was removed, or the user may not see it any more", source.message())]
+    SchemaChanged {
+        /// The object.
+        object: ObjectName,
+        /// What Salesforce said.
+        #[source]
+        source: salesforce::Error,
+    },
+    /// The object is replicated by another plan than the resource asks for. Nothing was written.
+    #[error("{object}: {message}")]
+    PlanChanged {
+        /// The object.
+        object: ObjectName,
+        /// What differs and what to do.
+        message: String,
+    },
     /// Tables or state belong to somebody else, or are not as planned. Nothing was written.
     #[error("{message}")]
     SchemaConflict {
@@ -86,7 +111,12 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Salesforce(error) => error.kind(),
-            Self::Plan(_) | Self::NotServed(_) | Self::SchemaConflict { .. } => ErrorKind::Invalid,
+            Self::Plan(_)
+            | Self::NotServed(_)
+            | Self::SchemaChanged { .. }
+            | Self::PlanChanged { .. }
+            | Self::SchemaConflict { .. } => ErrorKind::Invalid,
+            Self::Secret { .. } => ErrorKind::Credentials,
             Self::Database { kind, .. } => *kind,
             Self::Value { .. } | Self::Internal(_) => ErrorKind::Fatal,
             Self::RowsExist { .. } | Self::Fenced { .. } | Self::Cancelled => ErrorKind::Transient,
@@ -107,6 +137,9 @@ impl Error {
             Self::Salesforce(error) => error.reason(),
             Self::Plan(_) => "InvalidSpec",
             Self::NotServed(_) => "NotServed",
+            Self::Secret { reason, .. } => reason,
+            Self::SchemaChanged { source, .. } => source.reason(),
+            Self::PlanChanged { .. } => "PlanChanged",
             Self::SchemaConflict { .. } => "SchemaConflict",
             Self::Database { kind, .. } => match kind {
                 ErrorKind::Credentials => "DatabaseCredentials",

@@ -3,14 +3,26 @@
 //! The way of the data (design section 5): a spec and a describe become a [`plan`]; a run reads pages, tokenises them
 //! into [`batch`]es on a blocking thread, and a [`destination`] writes them, a segment at a time, together with its
 //! [`state`].
+//!
+//! [`replicator`] runs it tick by tick,
+//! [`retry`] says when to try again and [`progress`] what to tell meanwhile.
 
 pub mod batch;
 pub mod budget;
 pub mod destination;
 pub mod plan;
+pub mod preview;
 pub mod progress;
+pub mod replicator;
+pub mod retry;
 pub mod state;
+pub mod value;
 
 mod error;
+#[cfg(test)]
+mod fixture;
+mod run;
+mod source;
+mod soql;
 
 pub use error::{Error, Problems, Result};

@@ -1,0 +1,258 @@
+//! From a resource and its secrets to something that can run.
+//!
+//! [`Session::open`] goes the whole way once: secrets, login, describe, plan, destination. What comes out answers what
+//! `plan` and `preview` ask, and runs ticks; which database it is was decided on the way and nobody asks again. Until a
+//! tick nothing is written anywhere.
+//!
+//! A resource that asks for something this version does not do ends here, as does one that contradicts the org: the plan
+//! is made before anything can run, and it reports every problem at once.
+//!
+//! Secrets come in through [`Secrets`], by the names that the resource has for them. Where they lie (documents in the same
+//! file, a folder, the environment, a Kubernetes API server) is the business of whoever calls. Their values go from there
+//! into the types of the client and the driver, and nowhere else.
+
+use std::{fmt, path::PathBuf, sync::Arc};
+
+use crds::{Connection, SalesforceReplicatorSpec};
+use salesforce::{AllowHttp, ApiVersion, Client, ClientConfig, Credentials, OrgInfo};
+use secrecy::{ExposeSecret, SecretString};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::{
+    Error, Problems, Result,
+    destination::{Destination as _, postgres::Postgres, sqlite::Sqlite},
+    plan::{self, ObjectName, ObjectPlan, Plan, Schema},
+    preview::{self, Preview},
+    replicator::{Environment, Parts, Replicator, Settings, TickReport, TickRequest},
+    retry::{Retries, Schedule},
+    state::{Owner, State},
+};
+
+/// Gives the secrets of a resource.
+pub trait Secrets: fmt::Debug + Send + Sync {
+    /// The value of a key of a Secret; `None` where the Secret or the key is not there.
+    ///
+    /// # Errors
+    /// [`Error::Secret`] where it cannot be read.
+    fn secret(&self, name: &str, key: &str) -> Result<Option<SecretString>>;
+
+    /// Where a person would put the key: the end of a sentence that begins with "it is looked for".
+    fn places(&self, name: &str, key: &str) -> String;
+}
+
+/// What a session needs beside the resource and its secrets.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `namespace/name` of the resource; `default/name` without Kubernetes.
+    pub replicator: String,
+    /// Where http is allowed.
+    pub allow_http: AllowHttp,
+    /// The folder of SQLite files.
+    pub sqlite_directory: PathBuf,
+    /// What runs share with the rest of the process.
+    pub environment: Environment,
+}
+
+/// A resource that is logged in, planned and connected.
+#[derive(Debug)]
+pub struct Session {
+    org: OrgInfo,
+    client: Client,
+    plan: Plan,
+    engine: Engine,
+}
+
+/// The one place that knows which database it is.
+#[derive(Debug)]
+enum Engine {
+    Postgres(Replicator<Postgres>),
+    Sqlite(Replicator<Sqlite>),
+}
+
+/// A destination that is opened and not connected to.
+enum Opened {
+    Postgres(Postgres),
+    Sqlite(Sqlite),
+}
+
+/// What the destination says of an object before a run.
+#[derive(Debug)]
+pub struct Inspection {
+    /// The object.
+    pub object: ObjectName,
+    /// Its state, `None` before its first run; or why a run would be refused.
+    pub state: Result<Option<State>>,
+}
+
+/// A client for the org of a resource, not logged in yet: enough to list objects and fields.
+///
+/// # Errors
+/// A secret is missing, the URL is none or not allowed, a way of logging in is not served.
+pub fn client(connection: &Connection, secrets: &dyn Secrets, options: &Options) -> Result<Client> {
+    let Connection { login_url, api_version, ca_secret_ref, auth, api: _, api_budget_percent: _ } = connection;
+    let problem = |text: String| Error::Plan(Problems(vec![text]));
+    let login_url: Url = login_url
+        .parse()
+        .map_err(|error| problem(format!("connection.loginUrl: {login_url} is not a URL: {error}")))?;
+    let api_version: ApiVersion = api_version
+        .as_deref()
+        .unwrap_or(Connection::DEFAULT_API_VERSION)
+        .parse()
+        .map_err(|error: salesforce::Error| problem(format!("connection.apiVersion: {}", error.message())))?;
+    let Some(password) = &auth.password else {
+        return Err(Error::NotServed(
+            "connection.auth: this version logs in with password only; clientCredentials and jwtBearer are not served"
+                .to_owned(),
+        ));
+    };
+    let secret = &password.secret_ref.name;
+    let credentials = Credentials::Password {
+        username: required(secrets, secret, "username")?.expose_secret().trim().to_owned(),
+        password: required(secrets, secret, "password")?,
+        security_token: secrets
+            .secret(secret, "securityToken")?
+            .filter(|token| !token.expose_secret().trim().is_empty()),
+    };
+    let mut config = ClientConfig::new(login_url, api_version);
+    config.allow_http = options.allow_http;
+    if let Some(reference) = ca_secret_ref {
+        let ca = required(secrets, &reference.name, &reference.key)?;
+        config.ca_pem = Some(ca.expose_secret().as_bytes().to_vec());
+    }
+    Ok(Client::new(config, credentials, Arc::clone(&options.environment.clock))?)
+}
+
+/// A key that has to be there.
+fn required(secrets: &dyn Secrets, name: &str, key: &str) -> Result<SecretString> {
+    match secrets.secret(name, key)? {
+        Some(value) if !value.expose_secret().trim().is_empty() => Ok(value),
+        Some(_) => Err(Error::Secret {
+            reason: "KeyMissing",
+            message: format!("secret {name}: key {key} is empty; it was found {}", secrets.places(name, key)),
+        }),
+        None => Err(Error::Secret {
+            reason: "KeyMissing",
+            message: format!("secret {name}: key {key} is missing; it is looked for {}", secrets.places(name, key)),
+        }),
+    }
+}
+
+impl Session {
+    /// Logs in, describes, plans and opens the destination. Writes nothing.
+    ///
+    /// # Errors
+    /// A secret is missing, Salesforce refuses or cannot be reached, the resource cannot be planned (all problems at once).
+    pub async fn open(spec: &SalesforceReplicatorSpec, secrets: &dyn Secrets, options: &Options) -> Result<Self> {
+        let client = client(&spec.connection, secrets, options)?;
+        let opened = Opened::open(spec, secrets, options)?;
+        let environment = options.environment.clone();
+        let retries = Retries::new(Arc::clone(&environment.clock), Arc::clone(&environment.random));
+        let org = retries.call(|| client.org()).await?;
+        let schema = describe(&client, &retries, spec).await?;
+        let plan = plan::make(plan::Input {
+            spec,
+            schema: &schema,
+            instance_url: &org.instance_url,
+            capabilities: opened.capabilities(),
+        })
+        .map_err(Error::Plan)?;
+        let owner = Owner { replicator: options.replicator.clone(), organization_id: org.organization_id.clone() };
+        let plans: Vec<_> = plan.objects.iter().cloned().map(Arc::new).collect();
+        let settings = Settings { overlap: plan.overlap, parallelism: plan.parallelism.get() };
+        let engine = match opened {
+            Opened::Postgres(destination) => Engine::Postgres(Replicator::new(Parts {
+                owner,
+                plans,
+                client: client.clone(),
+                destination,
+                environment,
+                settings,
+            })),
+            Opened::Sqlite(destination) => Engine::Sqlite(Replicator::new(Parts {
+                owner,
+                plans,
+                client: client.clone(),
+                destination,
+                environment,
+                settings,
+            })),
+        };
+        Ok(Self { org, client, plan, engine })
+    }
+
+    /// The org, as the login told it.
+    pub fn org(&self) -> &OrgInfo {
+        &self.org
+    }
+
+    /// The client, for its call counter and the org's API usage.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// What the resource means.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The statements that would make an object's table and indexes.
+    pub fn ddl(&self, plan: &ObjectPlan) -> Vec<String> {
+        match &self.engine {
+            Engine::Postgres(replicator) => replicator.destination().ddl(plan),
+            Engine::Sqlite(replicator) => replicator.destination().ddl(plan),
+        }
+    }
+
+    /// What the destination says of each object: its state, or the conflict that would end its run. Writes nothing.
+    pub async fn inspect(&self) -> Vec<Inspection> {
+        let states = match &self.engine {
+            Engine::Postgres(replicator) => replicator.states().await,
+            Engine::Sqlite(replicator) => replicator.states().await,
+        };
+        let objects = self.plan.objects.iter().map(|plan| plan.object.clone());
+        objects.zip(states).map(|(object, state)| Inspection { object, state }).collect()
+    }
+
+    /// The first `rows` live rows of an object, as Salesforce has them and as they would be written. Writes nothing.
+    ///
+    /// # Errors
+    /// Salesforce's; an object that the resource does not have.
+    pub async fn preview(&self, object: &str, rows: u32) -> Result<Preview> {
+        let Some(plan) = self.plan.objects.iter().find(|plan| plan.object.as_str().eq_ignore_ascii_case(object)) else {
+            let known: Vec<_> = self.plan.objects.iter().map(|plan| plan.object.as_str()).collect();
+            let text = format!("{object} is not an object of the resource; it has {}", known.join(", "));
+            return Err(Error::Plan(Problems(vec![text])));
+        };
+        preview::read(&self.client, plan, rows).await
+    }
+
+    /// Runs each object once: see [`Replicator::tick`].
+    pub async fn tick(&mut self, request: &TickRequest, cancel: &CancellationToken) -> TickReport {
+        match &mut self.engine {
+            Engine::Postgres(replicator) => Box::pin(replicator.tick(request, cancel)).await,
+            Engine::Sqlite(replicator) => Box::pin(replicator.tick(request, cancel)).await,
+        }
+    }
+
+    /// Which objects wait after a failure, and until when.
+    pub fn schedule(&self) -> &Schedule {
+        match &self.engine {
+            Engine::Postgres(replicator) => replicator.schedule(),
+            Engine::Sqlite(replicator) => replicator.schedule(),
+        }
+    }
+}
+
+/// Fetches what the plan needs of the org, in two steps: a linked field needs the describe of its parent.
+async fn describe(client: &Client, retries: &Retries, spec: &SalesforceReplicatorSpec) -> Result<Schema> {
+    let mut schema = Schema::new(retries.call(|| client.describe_global()).await?);
+    for step in [plan::objects_needed, plan::parents_needed] {
+        let needed = step(spec, &schema);
+        let names: Vec<&str> = needed.iter().map(ObjectName::as_str).collect();
+        if !names.is_empty() {
+            schema.extend(retries.call(|| client.describe(&names)).await?);
+        }
+    }
+    Ok(schema)
+}

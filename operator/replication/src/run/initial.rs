@@ -1,0 +1,102 @@
+//! Initial: all live rows, for the first time.
+//!
+//! Rows come in the order of their Ids and are committed segment by segment with the last Id, so a load that was
+//! broken off goes on behind it, in the same process or in another. The first query's start is kept across all resumes:
+//! it becomes the watermark, so that the first Incremental sees whatever changed while the load went on, be it days.
+//!
+//! Rows go straight into a table that was empty. Where a row turns out to be there already, the segment is read again
+//! through the guard, and so is the rest: a table is filled from somewhere else, and the guard is right for any row.
+//!
+//! The indexes are built when all rows are in, and before the state says `Live`: a crash in between leaves the phase at
+//! `Initial`, reads no row again and builds what is missing.
+
+use crate::{
+    Error, Result,
+    batch::Batch,
+    destination::{Contents, Deletions, Load, ObjectTable, StateWrite},
+    run::{Context, Memory, reader::Reader, segment},
+    state::{Checkpoint, Phase, State},
+};
+
+/// Loads the object, from its beginning or from where its state says.
+///
+/// # Errors
+/// Salesforce's and the destination's; what was committed stays and the next call goes on behind it.
+pub(crate) async fn run<T: ObjectTable>(context: &Context<'_>, table: &mut T, state: Option<&State>) -> Result<Memory> {
+    let mut checkpoint = match state {
+        Some(state) => state.checkpoint.clone(),
+        None => Checkpoint {
+            phase: Phase::Initial,
+            plan_hash: context.plan.hash.0.clone(),
+            query_start: None,
+            watermark: None,
+            last_id: None,
+            checked_at: None,
+        },
+    };
+    let query_start = match checkpoint.query_start {
+        Some(query_start) => query_start,
+        None => context.server_now().await?,
+    };
+    checkpoint.query_start = Some(query_start);
+    let contents = table.create(&checkpoint, context.clock.now()).await?;
+    // Rows behind the last Id that was committed cannot be there yet.
+    let load = match contents {
+        Contents::Empty => Load::Direct,
+        Contents::Rows if checkpoint.last_id.is_some() => Load::Direct,
+        Contents::Rows => Load::Merge,
+    };
+    match load_rows(context, table, &mut checkpoint, load).await {
+        Err(Error::RowsExist { object }) if load == Load::Direct => {
+            tracing::info!(%object, "rows are in the table already, the rest of the load is merged");
+            table.rollback().await?;
+            load_rows(context, table, &mut checkpoint, Load::Merge).await?;
+        }
+        loaded => loaded?,
+    }
+    table.build_indexes().await?;
+
+    let now = context.clock.now();
+    checkpoint = Checkpoint {
+        phase: Phase::Live,
+        query_start: None,
+        watermark: Some(query_start),
+        last_id: None,
+        checked_at: Some(now),
+        ..checkpoint
+    };
+    table.begin(Load::Merge).await?;
+    let counts = table.commit(&checkpoint, Deletions::Apply, StateWrite::Always, now).await?;
+    if !counts.is_empty() {
+        context.committed(counts);
+    }
+    super::remember(context, table, Some(query_start)).await
+}
+
+/// Reads and commits segments until there are no more rows.
+async fn load_rows<T: ObjectTable>(
+    context: &Context<'_>,
+    table: &mut T,
+    checkpoint: &mut Checkpoint,
+    load: Load,
+) -> Result<()> {
+    let mut reader = Reader::of_live_rows(context, checkpoint.last_id.clone());
+    let mut next = reader.next().await?;
+    while let Some(batch) = next.take() {
+        table.begin(load).await?;
+        let mut last_id = None;
+        let seen = |batch: &Batch| {
+            last_id = batch.get(batch.rows().saturating_sub(1), context.plan.id).map(str::to_owned);
+        };
+        let filled = segment::fill(context, table, &mut reader, batch, seen).await?;
+        checkpoint.last_id = last_id.or(checkpoint.last_id.take());
+        let counts = table.commit(checkpoint, Deletions::Keep, StateWrite::Always, context.clock.now()).await?;
+        context.committed(counts);
+        match filled {
+            segment::Filled::Full(batch) => next = Some(batch),
+            segment::Filled::End => {}
+            segment::Filled::Broken(error) => return Err(error),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! The runs: one pass over one object, of one kind (design section 6).
+//!
+//! A run gets a plan, a client with its own count of calls and the table with its state as it was read just before. It
+//! makes no decisions about configuration, knows no SQL and keeps nothing: where to go on is in the state that it commits
+//! with its rows, and what it found out besides is in what it returns.
+//!
+//! * [`initial`]: all live rows, for the first time.
+//! * [`incremental`]: what changed since the watermark.
+//!
+//! [`segment`] and [`watermark`] are the ideas that they share, [`reader`] is how rows come in.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use salesforce::clock::SharedClock;
+
+use crate::{
+    Error, Result,
+    batch::Batch,
+    destination::ObjectTable,
+    plan::{ObjectName, ObjectPlan},
+    progress::{Event, Observer, RunKind},
+    source::Feed,
+    state::{Counts, State},
+};
+
+pub(crate) mod incremental;
+pub(crate) mod initial;
+pub(crate) mod reader;
+pub(crate) mod segment;
+pub(crate) mod watermark;
+
+/// What one run of one object works with.
+#[derive(Debug)]
+pub(crate) struct Context<'run> {
+    pub(crate) plan: &'run ObjectPlan,
+    pub(crate) kind: RunKind,
+    pub(crate) feed: Feed,
+    pub(crate) clock: &'run SharedClock,
+    pub(crate) observer: &'run dyn Observer,
+    pub(crate) limits: segment::Limits,
+    pub(crate) overlap: Duration,
+    pub(crate) tally: &'run Tally,
+}
+
+/// What a run has done so far; outlives the run, so that one that failed is counted too.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    rows_read: AtomicU64,
+    rows_written: AtomicU64,
+    rows_deleted: AtomicU64,
+    removed_characters: AtomicU64,
+}
+
+/// What is known of an object after a run that succeeded, carried to the next one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// As the destination has it.
+    pub(crate) state: State,
+    /// Where the next Incremental begins; ahead of the state's when runs found nothing to write.
+    pub(crate) watermark: Option<Timestamp>,
+}
+
+impl Context<'_> {
+    pub(crate) fn object(&self) -> &ObjectName {
+        &self.plan.object
+    }
+
+    pub(crate) fn tell(&self, event: &Event) {
+        self.observer.observe(&self.plan.object, self.kind, event);
+    }
+
+    /// Counts rows that Salesforce sent.
+    pub(crate) fn read(&self, batch: &Batch) {
+        let rows = u64::try_from(batch.rows()).unwrap_or(u64::MAX);
+        let before = self.tally.rows_read.fetch_add(rows, Ordering::Relaxed);
+        self.tally.removed_characters.fetch_add(batch.removed_characters(), Ordering::Relaxed);
+        self.tell(&Event::Read(before.saturating_add(rows)));
+    }
+
+    /// Counts what a segment changed.
+    pub(crate) fn committed(&self, counts: Counts) {
+        self.tally.rows_written.fetch_add(counts.inserted.saturating_add(counts.updated), Ordering::Relaxed);
+        self.tally.rows_deleted.fetch_add(counts.deleted, Ordering::Relaxed);
+        self.tell(&Event::Committed(counts));
+    }
+
+    /// An error of Salesforce's that ended the run; a field or an object that is gone is told with the object's name.
+    pub(crate) fn explain(&self, error: salesforce::Error) -> Error {
+        match error.code() {
+            Some("INVALID_FIELD" | "INVALID_TYPE") => {
+                Error::SchemaChanged { object: self.plan.object.clone(), source: error }
+            }
+            Some(_) | None => Error::Salesforce(error),
+        }
+    }
+
+    /// Salesforce's clock.
+    pub(crate) async fn server_now(&self) -> Result<Timestamp> {
+        let client = self.feed.client();
+        self.feed.retries.call(|| client.server_now()).await.map_err(|error| self.explain(error))
+    }
+}
+
+impl Tally {
+    pub(crate) fn rows_read(&self) -> u64 {
+        self.rows_read.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn rows_written(&self) -> u64 {
+        self.rows_written.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn rows_deleted(&self) -> u64 {
+        self.rows_deleted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn removed_characters(&self) -> u64 {
+        self.removed_characters.load(Ordering::Relaxed)
+    }
+}
+
+/// Reads the state that a run has left, for the next one.
+pub(crate) async fn remember<T: ObjectTable>(
+    context: &Context<'_>,
+    table: &mut T,
+    watermark: Option<Timestamp>,
+) -> Result<Memory> {
+    match table.read_state().await? {
+        Some(state) => Ok(Memory { state, watermark }),
+        None => Err(Error::Fenced { object: context.plan.object.clone() }),
+    }
+}

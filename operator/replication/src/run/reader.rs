@@ -1,0 +1,199 @@
+//! Reads a run's rows, whatever happens to the query in between.
+//!
+//! To the run, rows come in one stream and in one order. Behind it a query may end before its rows do, and another
+//! one goes on behind the last row that was got:
+//!
+//! * **A dead locator**: a cursor lives two days, a locator serves once, a server may forget both (salesforce-api.md 12,
+//!   14). The next query begins with `Id > last`, or the same of stamp and Id.
+//! * **A page that cannot be read** for a passing reason, such as a body that was cut off: the same.
+//! * **QUERY_TIMEOUT**: Salesforce gives a query two minutes. A smaller one may fit in: the reading goes on in queries with
+//!   a LIMIT, of which only the first page is read, each behind the last row of the one before it.
+//!
+//! *Behind the last row* needs care where rows are ordered by their stamps: a later page may show a row with a stamp that
+//! it got after the query was made, and behind that stamp rows would be missing. So the place to go on moves with every
+//! row of a query's own answer, and from later pages only with rows that are settled (see
+//! [`watermark`](super::watermark)). What is read twice because of it does no harm.
+//!
+//! A query is restarted only a few times without getting further, so that a page which is broken for good ends the
+//! run with its own error. Each bit of progress makes the count start again: nobody knows how often a load of two days is
+//! disturbed.
+
+use jiff::Timestamp;
+use salesforce::{Error as Salesforce, ErrorKind};
+
+use super::Context;
+use crate::{
+    Error, Result,
+    batch::Batch,
+    progress::Event,
+    soql::{self, Position, Rows},
+    source::{Failure, Item, Pages, Source, Stage},
+};
+
+/// Restarts without progress.
+const RESTARTS: u32 = 5;
+
+/// Rows of a query after the first and after the second QUERY_TIMEOUT. 2000 is one page; 200 is what is left to try
+/// where each row is dear (formulas over formulas).
+const SMALLER: [u32; 2] = [2000, 200];
+
+/// The rows of one run, in order.
+#[derive(Debug)]
+pub(crate) struct Reader<'run> {
+    context: &'run Context<'run>,
+    rows: Rows,
+    /// Rows of later pages count for `position` only with an older stamp.
+    settled: Timestamp,
+    position: Option<Position>,
+    source: Option<Source>,
+    /// Index into [`SMALLER`].
+    smaller: Option<usize>,
+    /// Rows that the query under way has given.
+    given: u64,
+    restarts: u32,
+    size_told: bool,
+}
+
+impl<'run> Reader<'run> {
+    /// Will read all live rows by Id, behind `last_id`. The first query starts with the first call of [`Reader::next`].
+    pub(crate) fn of_live_rows(context: &'run Context<'run>, last_id: Option<String>) -> Self {
+        let position = last_id.map(|id| Position { stamp: None, id });
+        Self::new(context, Rows::Live, position, Timestamp::MIN)
+    }
+
+    /// Will read changed rows by stamp and Id.
+    pub(crate) fn of_changes(context: &'run Context<'run>, since: Timestamp, settled: Timestamp) -> Self {
+        Self::new(context, Rows::ChangedSince(since), None, settled)
+    }
+
+    fn new(context: &'run Context<'run>, rows: Rows, position: Option<Position>, settled: Timestamp) -> Self {
+        Self {
+            context,
+            rows,
+            settled,
+            position,
+            source: None,
+            smaller: None,
+            given: 0,
+            restarts: 0,
+            size_told: false,
+        }
+    }
+
+    /// The next rows; `None` when all were given. Cancel safe: a cancelled call loses no row.
+    ///
+    /// # Errors
+    /// What Salesforce said, after everything that could help was tried. All rows before were given.
+    pub(crate) async fn next(&mut self) -> Result<Option<Batch>> {
+        loop {
+            let limit = self.smaller.and_then(|index| SMALLER.get(index).copied());
+            let source = self.source.get_or_insert_with(|| {
+                let soql = soql::query(self.context.plan, &self.rows, self.position.as_ref(), limit);
+                let pages = if limit.is_some() { Pages::First } else { Pages::All };
+                Source::start(&self.context.feed, soql, pages)
+            });
+            match source.next().await {
+                Some(Ok(Item::Size(size))) => {
+                    if !std::mem::replace(&mut self.size_told, true) {
+                        self.context.tell(&Event::Size(size));
+                    }
+                }
+                Some(Ok(Item::Batch { batch, first_page })) => {
+                    self.advance(&batch, first_page)?;
+                    return Ok(Some(batch));
+                }
+                Some(Ok(Item::End { more })) => {
+                    let more = more || limit.is_some_and(|limit| self.given >= u64::from(limit));
+                    // A query without rows has no last row to go on behind.
+                    let more = more && self.given > 0;
+                    self.close();
+                    if !more {
+                        return Ok(None);
+                    }
+                }
+                Some(Err(failure)) => {
+                    self.close();
+                    self.recover(failure).await?;
+                }
+                None => {
+                    self.close();
+                    let object = self.context.object();
+                    return Err(Error::Internal(format!("{object}: the reading of its rows broke off")));
+                }
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.source = None;
+        self.given = 0;
+    }
+
+    /// Moves the place where another query would go on.
+    fn advance(&mut self, batch: &Batch, first_page: bool) -> Result<()> {
+        self.given = self.given.saturating_add(u64::try_from(batch.rows()).unwrap_or(u64::MAX));
+        for row in (0..batch.rows()).rev() {
+            let position = self.position_of(batch, row)?;
+            let holds = match position.stamp {
+                Some(stamp) => first_page || stamp < self.settled,
+                None => true,
+            };
+            if holds {
+                // Rows that a restart reads again do not lead back.
+                if self.position.as_ref().is_none_or(|reached| position > *reached) {
+                    self.position = Some(position);
+                    self.restarts = 0;
+                }
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn position_of(&self, batch: &Batch, row: usize) -> Result<Position> {
+        let plan = self.context.plan;
+        let missing = |field: &str| {
+            let object = self.context.object();
+            Error::Internal(format!("{object}: Salesforce sent a record without {field}, the reading cannot go on"))
+        };
+        let id = batch.get(row, plan.id).ok_or_else(|| missing("Id"))?.to_owned();
+        let stamp = match self.rows {
+            Rows::Live => None,
+            Rows::ChangedSince(_) => {
+                let text = batch.get(row, plan.stamp).ok_or_else(|| missing("SystemModstamp"))?;
+                Some(text.parse().map_err(|_unreadable: jiff::Error| missing("a readable SystemModstamp"))?)
+            }
+        };
+        Ok(Position { stamp, id })
+    }
+
+    /// Makes ready for another query, or gives the error back.
+    async fn recover(&mut self, Failure { stage, error }: Failure) -> Result<()> {
+        let object = self.context.object();
+        if error.is_query_timeout() {
+            let smaller = self.smaller.map_or(0, |index| index + 1);
+            if let Some(rows) = SMALLER.get(smaller) {
+                tracing::warn!(%object, %error, rows, "a query ran too long, smaller ones follow");
+                self.smaller = Some(smaller);
+                return Ok(());
+            }
+        } else if self.restarts < RESTARTS && (error.is_dead_locator() || is_passing(stage, &error)) {
+            self.restarts += 1;
+            let restart = self.restarts;
+            tracing::warn!(%object, %error, restart, "a query broke off, another one goes on behind its last row");
+            if stage == Stage::Parse {
+                self.context.feed.retries.pause(restart).await;
+            }
+            return Ok(());
+        }
+        Err(self.context.explain(error))
+    }
+}
+
+/// Whether another query may get further. A call that failed was made again already where that could help.
+fn is_passing(stage: Stage, error: &Salesforce) -> bool {
+    match stage {
+        Stage::Fetch => false,
+        Stage::Parse => error.kind() == ErrorKind::Transient,
+    }
+}
