@@ -44,7 +44,7 @@ pub(crate) fn timestamp(xml: &mut Xml<'_>, what: &str) -> Result<Timestamp, XmlE
     xml.text()?
         .trim()
         .parse()
-        .map_err(|_| XmlError::Unexpected(format!("{what} is not a point in time")))
+        .map_err(|_not_shown| XmlError::Unexpected(format!("{what} is not a point in time")))
 }
 
 impl Updated {

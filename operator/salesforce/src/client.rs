@@ -265,20 +265,16 @@ impl Client {
         let mut waiting: Vec<&[&str]> = objects.chunks(OBJECTS_PER_DESCRIBE).rev().collect();
         while let Some(chunk) = waiting.pop() {
             match self.call(&Operation::DescribeSObjects { objects: chunk }).await {
-                Ok(answered) => described.extend(parse(answered, read_objects).await?),
+                Ok(answered) => {
+                    let expected = chunk.len();
+                    described.extend(parse(answered, move |body, place| read_described(body, place, expected)).await?);
+                }
                 Err(error) if error.is_too_large() && chunk.len() > 1 => {
                     let (first, second) = chunk.split_at(chunk.len() / 2);
                     waiting.extend([second, first]);
                 }
                 Err(error) => return Err(error),
             }
-        }
-        if described.len() != objects.len() {
-            return Err(Error::Internal(format!(
-                "describeSObjects of {} objects was answered with {}",
-                objects.len(),
-                described.len()
-            )));
         }
         Ok(described)
     }
@@ -495,6 +491,15 @@ fn full_password(password: &SecretString, security_token: Option<&SecretString>)
     full.push_str(password);
     full.push_str(token);
     Ok(full.as_str().into())
+}
+
+/// Objects of one describeSObjects, checked to be as many as were asked for.
+fn read_described(body: &str, place: &Place, expected: usize) -> Result<Vec<ObjectDescribe>> {
+    let objects = read_objects(body, place)?;
+    if objects.len() == expected {
+        return Ok(objects);
+    }
+    Err(XmlError::Unexpected(format!("{} objects where {expected} were asked for", objects.len())).at(place))
 }
 
 fn is_session_lost(error: &Error) -> bool {

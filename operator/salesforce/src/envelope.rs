@@ -144,7 +144,17 @@ impl Operation<'_> {
         if writer.forbidden {
             return Err(match self {
                 Self::Login { .. } => Error::UnusableCredentials("the Secret holds control characters"),
-                _ => Error::Config(format!(
+                Self::Logout
+                | Self::GetUserInfo
+                | Self::GetServerTimestamp
+                | Self::DescribeGlobal
+                | Self::DescribeSObjects { .. }
+                | Self::Query { .. }
+                | Self::QueryAll { .. }
+                | Self::QueryMore { .. }
+                | Self::Retrieve { .. }
+                | Self::GetUpdated { .. }
+                | Self::GetDeleted { .. } => Error::Config(format!(
                     "{}{}: an argument holds a control character, which XML cannot carry",
                     self.call(),
                     self.object().map(|object| format!(" of {object}")).unwrap_or_default()

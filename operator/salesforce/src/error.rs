@@ -49,7 +49,7 @@ impl ErrorKind {
         match self {
             Self::Invalid => Retry::WhenResourceChanges,
             Self::Credentials => Retry::WhenSecretChanges,
-            Self::Quota => Retry::After(Duration::from_secs(900)),
+            Self::Quota => Retry::After(Duration::from_mins(15)),
             Self::Transient => Retry::Backoff,
             Self::Fatal => Retry::Hourly,
         }
@@ -394,10 +394,9 @@ impl Error {
             | Self::CutOff { .. }
             | Self::Unreadable { .. }
             | Self::SessionLost { .. } => ErrorKind::Transient,
-            Self::Status { status, .. } => status_kind(*status),
             // A page with 200 is a maintenance page or a captive portal: it goes away.
             Self::Html { status, .. } if (200..300).contains(status) => ErrorKind::Transient,
-            Self::Html { status, .. } => status_kind(*status),
+            Self::Status { status, .. } | Self::Html { status, .. } => status_kind(*status),
             Self::Fault(fault) => fault.kind(),
             Self::LoginPaused { .. } => ErrorKind::Quota,
             Self::Unexpected { .. } | Self::Internal(_) => ErrorKind::Fatal,

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A user that logged in too often is blocked for an hour (salesforce-api.md 2.3).
-const LOGIN_RATE_PAUSE: Duration = Duration::from_secs(3600);
+const LOGIN_RATE_PAUSE: Duration = Duration::from_hours(1);
 
 /// A fault that Salesforce answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,13 +37,13 @@ enum Detail {
     NotQueryable { object: String },
     /// "duplicate field selected: X"
     DuplicateField { field: String },
-    /// "SOAP API login() is disabled by default in this org."
+    /// "SOAP API `login()` is disabled by default in this org."
     LoginDisabled,
     /// "The SOAP Login operation is not available in the API version specified"
     LoginRetired,
     /// "Login Rate Exceeded"
     LoginRate,
-    /// "ConcurrentRequests…", "ConcurrentPerOrgLongTxn Limit exceeded"
+    /// "`ConcurrentRequests…`", "`ConcurrentPerOrgLongTxn` Limit exceeded"
     ConcurrentRequests,
 }
 
@@ -453,4 +453,4 @@ fn position_in(message: &str) -> Option<(u32, u32)> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

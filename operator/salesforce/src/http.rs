@@ -174,7 +174,7 @@ impl Http {
             .map(|value| value.as_bytes().to_ascii_lowercase());
         let mut sink = match encoding.as_deref() {
             None | Some(b"" | b"identity") => Sink::Plain(Bounded::new()),
-            Some(b"gzip" | b"x-gzip") => Sink::Gzip(GzDecoder::new(Bounded::new())),
+            Some(b"gzip" | b"x-gzip") => Sink::Gzip(Box::new(GzDecoder::new(Bounded::new()))),
             Some(_) => {
                 return Err(Error::Unreadable {
                     place: place.clone(),
@@ -397,7 +397,7 @@ impl Write for Bounded {
 
 enum Sink {
     Plain(Bounded),
-    Gzip(GzDecoder<Bounded>),
+    Gzip(Box<GzDecoder<Bounded>>),
 }
 
 impl Sink {

@@ -55,8 +55,8 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            read: Duration::from_secs(60),
-            total: Duration::from_secs(15 * 60),
+            read: Duration::from_mins(1),
+            total: Duration::from_mins(15),
         }
     }
 }

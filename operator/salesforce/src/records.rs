@@ -301,6 +301,3 @@ fn find(slots: &[Slot], guess: usize, name: &str) -> Option<usize> {
         Some(_) | None => slots.iter().position(|slot| slot.name.eq_ignore_ascii_case(name)),
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -44,7 +44,7 @@ const BURST: u32 = 20;
 const REFILL: Duration = Duration::from_secs(30);
 
 /// How long credentials that were refused are not tried again (design 6.10: one login an hour).
-const REFUSAL_PAUSE: Duration = Duration::from_secs(3600);
+const REFUSAL_PAUSE: Duration = Duration::from_hours(1);
 
 /// A session with the place where its calls go.
 #[derive(Debug)]
@@ -129,7 +129,7 @@ impl Members {
     }
 }
 
-/// Whether a session id is a JSON Web Token, which SOAP answers with INVALID_SESSION_ID for ever (salesforce-api.md
+/// Whether a session id is a JSON Web Token, which SOAP answers with `INVALID_SESSION_ID` for ever (salesforce-api.md
 /// 2.6): three parts of base64url between dots, where opaque ids are `<organization>!<opaque>`.
 pub(crate) fn is_jwt(id: &str) -> bool {
     let parts: Vec<&str> = id.split('.').collect();
@@ -139,7 +139,7 @@ pub(crate) fn is_jwt(id: &str) -> bool {
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
     };
-    parts.len() == 3 && parts.iter().all(|part| base64url(part))
+    parts.len() == 3 && parts.iter().all(base64url)
 }
 
 /// How many logins are free: a bucket that refills with time.

@@ -178,7 +178,7 @@ fn number(xml: &mut Xml<'_>, what: &str) -> Result<u32, XmlError> {
     xml.text()?
         .trim()
         .parse()
-        .map_err(|_| XmlError::Unexpected(format!("{what} of a field is not a number")))
+        .map_err(|_not_shown| XmlError::Unexpected(format!("{what} of a field is not a number")))
 }
 
 /// A text, where the element is neither nil nor empty.
