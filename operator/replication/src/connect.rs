@@ -13,7 +13,7 @@
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use crds::{Connection, SalesforceReplicatorSpec};
+use crds::{Connection, SalesforceReplicatorSpec, Sqlite as SqliteSpec};
 use salesforce::{AllowHttp, ApiVersion, Client, ClientConfig, Credentials, OrgInfo};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,11 @@ use url::Url;
 
 use crate::{
     Error, Problems, Result,
-    destination::{Destination as _, postgres::Postgres, sqlite::Sqlite},
+    destination::{
+        Capabilities, Destination,
+        postgres::{Postgres, PostgresConfig},
+        sqlite::Sqlite,
+    },
     plan::{self, ObjectName, ObjectPlan, Plan, Schema},
     preview::{self, Preview},
     replicator::{Environment, Parts, Replicator, Settings, TickReport, TickRequest},
@@ -70,7 +74,7 @@ enum Engine {
     Sqlite(Replicator<Sqlite>),
 }
 
-/// A destination that is opened and not connected to.
+/// A destination that no plan was made for yet.
 enum Opened {
     Postgres(Postgres),
     Sqlite(Sqlite),
@@ -91,7 +95,6 @@ pub struct Inspection {
 /// A secret is missing, the URL is none or not allowed, a way of logging in is not served.
 pub fn client(connection: &Connection, secrets: &dyn Secrets, options: &Options) -> Result<Client> {
     let Connection { login_url, api_version, ca_secret_ref, auth, api: _, api_budget_percent: _ } = connection;
-    let problem = |text: String| Error::Plan(Problems(vec![text]));
     let login_url: Url = login_url
         .parse()
         .map_err(|error| problem(format!("connection.loginUrl: {login_url} is not a URL: {error}")))?;
@@ -123,6 +126,11 @@ pub fn client(connection: &Connection, secrets: &dyn Secrets, options: &Options)
     Ok(Client::new(config, credentials, Arc::clone(&options.environment.clock))?)
 }
 
+/// One thing that is wrong with the resource.
+fn problem(text: String) -> Error {
+    Error::Plan(Problems(vec![text]))
+}
+
 /// A key that has to be there.
 fn required(secrets: &dyn Secrets, name: &str, key: &str) -> Result<SecretString> {
     match secrets.secret(name, key)? {
@@ -145,7 +153,7 @@ impl Session {
     /// A secret is missing, Salesforce refuses or cannot be reached, the resource cannot be planned (all problems at once).
     pub async fn open(spec: &SalesforceReplicatorSpec, secrets: &dyn Secrets, options: &Options) -> Result<Self> {
         let client = client(&spec.connection, secrets, options)?;
-        let opened = Opened::open(spec, secrets, options)?;
+        let opened = Opened::open(&spec.destination, secrets, options).await?;
         let environment = options.environment.clone();
         let retries = Retries::new(Arc::clone(&environment.clock), Arc::clone(&environment.random));
         let org = retries.call(|| client.org()).await?;
@@ -221,8 +229,7 @@ impl Session {
     pub async fn preview(&self, object: &str, rows: u32) -> Result<Preview> {
         let Some(plan) = self.plan.objects.iter().find(|plan| plan.object.as_str().eq_ignore_ascii_case(object)) else {
             let known: Vec<_> = self.plan.objects.iter().map(|plan| plan.object.as_str()).collect();
-            let text = format!("{object} is not an object of the resource; it has {}", known.join(", "));
-            return Err(Error::Plan(Problems(vec![text])));
+            return Err(problem(format!("{object} is not an object of the resource; it has {}", known.join(", "))));
         };
         preview::read(&self.client, plan, rows).await
     }
@@ -240,6 +247,37 @@ impl Session {
         match &self.engine {
             Engine::Postgres(replicator) => replicator.schedule(),
             Engine::Sqlite(replicator) => replicator.schedule(),
+        }
+    }
+}
+
+impl Opened {
+    async fn open(spec: &crds::Destination, secrets: &dyn Secrets, options: &Options) -> Result<Self> {
+        let crds::Destination { postgres, mysql, sqlite, ca_secret_ref } = spec;
+        match (postgres, mysql, sqlite) {
+            (Some(postgres), None, None) => {
+                let mut config = PostgresConfig::new("", &postgres.schema);
+                config.url = required(secrets, &postgres.secret_ref.name, &postgres.secret_ref.key)?;
+                if let Some(reference) = ca_secret_ref {
+                    let ca = required(secrets, &reference.name, &reference.key)?;
+                    config.ca_pem = Some(ca.expose_secret().as_bytes().to_vec());
+                }
+                Ok(Self::Postgres(Box::pin(Postgres::connect(config)).await?))
+            }
+            (None, None, Some(SqliteSpec { file })) => {
+                Ok(Self::Sqlite(Sqlite::open(options.sqlite_directory.join(file))?))
+            }
+            (None, Some(_), None) => Err(Error::NotServed(
+                "destination.mysql is not served by this version: choose postgres or sqlite".to_owned(),
+            )),
+            _ => Err(problem("destination: exactly one of postgres, mysql and sqlite is needed".to_owned())),
+        }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        match self {
+            Self::Postgres(destination) => destination.capabilities(),
+            Self::Sqlite(destination) => destination.capabilities(),
         }
     }
 }

@@ -4,11 +4,12 @@
 //! into [`batch`]es on a blocking thread, and a [`destination`] writes them, a segment at a time, together with its
 //! [`state`].
 //!
-//! [`replicator`] runs it tick by tick,
+//! [`connect`] goes the whole way from a resource to something that can run, [`replicator`] runs it tick by tick,
 //! [`retry`] says when to try again and [`progress`] what to tell meanwhile.
 
 pub mod batch;
 pub mod budget;
+pub mod connect;
 pub mod destination;
 pub mod plan;
 pub mod preview;
