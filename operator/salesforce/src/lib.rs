@@ -63,6 +63,9 @@ mod session;
 mod user;
 mod xml;
 
+#[cfg(test)]
+mod test_server;
+
 pub use changes::{Deleted, DeletedRecord, Updated};
 pub use client::{Client, ClientConfig, Credentials};
 pub use endpoint::{AllowHttp, ApiVersion};
