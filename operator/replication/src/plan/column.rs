@@ -100,10 +100,9 @@ impl ColumnKind {
         }
         let length = (field.length > 0).then_some(field.length);
         Ok(match &field.field_type {
-            FieldType::Id => Self::Id,
             // Some system objects call references what are names of 255 characters.
             FieldType::Reference if field.length > 18 => Self::Text { length },
-            FieldType::Reference => Self::Id,
+            FieldType::Id | FieldType::Reference => Self::Id,
             FieldType::String
             | FieldType::Picklist
             | FieldType::MultiPicklist
@@ -145,7 +144,7 @@ fn decimal(field: &FieldDescribe) -> ColumnKind {
 }
 
 impl NoColumn {
-    /// Ends a sentence that begins with the field: "MailingAddress ..".
+    /// Ends a sentence that begins with the field: "X ..".
     pub(super) fn because(&self) -> String {
         match self {
             Self::Compound => {

@@ -1,6 +1,15 @@
-//! A column before it is planned: its names are not resolved to positions yet, and it may still be replaced.
+//! Columns before they are planned: what the mapping gives by default, and what the resource puts in its place.
+//!
+//! Names are not resolved to positions of the select list yet: a column that is replaced must not be read.
 
-use super::{column::ColumnKind, field_path::FieldPath};
+use std::collections::BTreeSet;
+
+use crds::{FieldSpec, Mapping, UrlSpec};
+
+use super::{
+    column::ColumnKind, field_path::FieldPath, findings::Findings, identifier::folded, mapping, mirror, schema::Lookup,
+};
+use crate::destination::Capabilities;
 
 /// A column before it is planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +40,14 @@ pub(super) enum Origin {
 }
 
 impl Draft {
+    /// Whether both hold the value of the same field.
+    pub(super) fn has_field_of(&self, other: &Self) -> bool {
+        match (&self.value, &other.value) {
+            (DraftValue::Field(own, _), DraftValue::Field(others, _)) => own == others,
+            (DraftValue::Field(..) | DraftValue::Template(_) | DraftValue::Empty(_), _) => false,
+        }
+    }
+
     /// What the column is made of, for a sentence.
     pub(super) fn described(&self) -> String {
         match &self.value {
@@ -39,4 +56,115 @@ impl Draft {
             DraftValue::Empty(_) => "an empty column".to_owned(),
         }
     }
+}
+
+/// The columns of the mapping.
+pub(super) fn defaults(
+    mapping: Mapping,
+    lookup: Lookup<'_>,
+    exclude: &[String],
+    capabilities: Capabilities,
+    findings: &mut Findings<'_>,
+) -> Vec<Draft> {
+    match mapping {
+        Mapping::Directory if mapping::knows(lookup.name()) => mapping::drafts(lookup, exclude, findings),
+        Mapping::Directory => {
+            findings.problem(
+                "the Directory mapping knows Contact, Account, Lead and User only: take Mirror, or None and fields",
+            );
+            Vec::new()
+        }
+        Mapping::Mirror => mirror::drafts(lookup, exclude, capabilities, findings),
+        Mapping::None => {
+            if !exclude.is_empty() {
+                findings.problem("exclude has nothing to leave out: the mapping None has no columns of its own");
+            }
+            Vec::new()
+        }
+    }
+}
+
+/// The columns that the resource itself names.
+pub(super) fn written(
+    fields: &[FieldSpec],
+    urls: &[UrlSpec],
+    lookup: Lookup<'_>,
+    findings: &mut Findings<'_>,
+) -> Vec<Draft> {
+    let mut drafts = Vec::with_capacity(fields.len() + urls.len());
+    for FieldSpec { source, column } in fields {
+        let found = match lookup.find(source) {
+            Ok(found) => found,
+            Err(not_found) => {
+                findings.problem(format!("field {source} {} (for column {column})", not_found.because()));
+                continue;
+            }
+        };
+        let kind = match ColumnKind::of(found.field) {
+            Ok(kind) => kind,
+            Err(because) => {
+                findings.problem(format!("field {} {}", found.path, because.because()));
+                continue;
+            }
+        };
+        drafts.push(Draft {
+            column: column.clone(),
+            value: DraftValue::Field(found.path, kind),
+            origin: Origin::Spec,
+        });
+    }
+    drafts.extend(urls.iter().map(|UrlSpec { column, template }| Draft {
+        column: column.clone(),
+        value: DraftValue::Template(template.clone()),
+        origin: Origin::Spec,
+    }));
+    drafts
+}
+
+/// Puts the resource's own columns in the place of defaults, or behind them: of the default with the same column, under
+/// Mirror first of the one with the same source. A field that a Mirror loses in this way is told.
+pub(super) fn place(drafts: &mut Vec<Draft>, written: Vec<Draft>, mapping: Mapping, findings: &mut Findings<'_>) {
+    let columns: BTreeSet<String> = written.iter().map(|draft| folded(&draft.column)).collect();
+    let mut others = Vec::with_capacity(written.len());
+    for draft in written {
+        let same_source = drafts
+            .iter_mut()
+            .find(|known| known.origin == Origin::Default && known.has_field_of(&draft));
+        match same_source {
+            Some(known) if mapping == Mapping::Mirror => *known = draft,
+            Some(_) | None => others.push(draft),
+        }
+    }
+    for draft in others {
+        let column = folded(&draft.column);
+        let taken = drafts
+            .iter_mut()
+            .find(|known| known.origin == Origin::Default && folded(&known.column) == column);
+        match taken {
+            Some(known) => {
+                if mapping == Mapping::Mirror {
+                    tell_lost(known, findings);
+                }
+                *known = draft;
+            }
+            None => drafts.push(draft),
+        }
+    }
+    if mapping == Mapping::Mirror {
+        drafts.retain(|draft| {
+            let lost = draft.origin == Origin::Default && columns.contains(&folded(&draft.column));
+            if lost {
+                tell_lost(draft, findings);
+            }
+            !lost
+        });
+    }
+}
+
+fn tell_lost(draft: &Draft, findings: &mut Findings<'_>) {
+    findings.warning(format!(
+        "{} is left out, since its column {} is given to another source",
+        draft.described(),
+        draft.column
+    ));
 }

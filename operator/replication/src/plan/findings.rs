@@ -53,14 +53,14 @@ fn sentence(object: Option<&str>, text: &str) -> String {
 pub(super) fn list<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     const SHOWN: usize = 12;
     let names: Vec<T> = names.into_iter().collect();
-    let mut text = names
+    let shown = names
         .iter()
         .take(SHOWN)
         .map(AsRef::as_ref)
         .collect::<Vec<_>>()
         .join(", ");
-    if let Some(more) = names.len().checked_sub(SHOWN).filter(|more| *more > 0) {
-        text.push_str(&format!(" and {more} more"));
+    match names.len().checked_sub(SHOWN) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
     }
-    text
 }

@@ -1,5 +1,7 @@
 //! An org to plan against: the standard objects as describe tells them, and one object with a field of every type.
 
+#![expect(clippy::needless_pass_by_value, reason = "json!(..) is written where it is passed")]
+
 use crds::SalesforceReplicatorSpec;
 use salesforce::describe::{FieldDescribe, FieldType, ObjectDescribe, ObjectSummary};
 use url::Url;
@@ -319,7 +321,8 @@ pub(super) fn plan(objects: serde_json::Value) -> Result<Plan, Problems> {
 
 /// The problems of these objects.
 pub(super) fn problems(objects: serde_json::Value) -> Vec<String> {
-    plan(objects)
-        .map(|plan| panic!("a plan was made: {plan:#?}"))
-        .unwrap_or_else(|Problems(problems)| problems)
+    match plan(objects) {
+        Ok(plan) => panic!("a plan was made: {plan:#?}"),
+        Err(Problems(problems)) => problems,
+    }
 }

@@ -56,7 +56,7 @@ impl Identifier {
         &self.0
     }
 
-    /// The name that follows from an API name: snake_case, cut to what the destination holds.
+    /// The name that follows from an API name: in snake case, cut to what the destination holds.
     pub(super) fn from_api_name(name: &str, capabilities: Capabilities) -> Self {
         Self::new(shorten(&snake_case(name), capabilities.max_identifier_bytes))
     }
@@ -261,7 +261,7 @@ mod tests {
             let columns: Vec<_> = columns.iter().map(|column| Identifier::new(*column)).collect();
             Identifier::of_index(&Identifier::new(table), &columns, holding(63))
         };
-        assert_eq!(name("contact", &["email"]).as_str(), "contact_email_idx_32c4f9a5");
+        assert_eq!(name("contact", &["email"]).as_str(), "contact_email_idx_aa9a9d56");
         assert_ne!(name("a_b", &["c"]), name("a", &["b_c"]));
         assert_ne!(name("a", &["b", "c"]), name("a", &["c", "b"]));
         assert_ne!(name("a", &["b_c"]), name("a", &["b", "c"]));

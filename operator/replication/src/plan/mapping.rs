@@ -36,6 +36,8 @@ struct Row {
 }
 
 const TEXT: ColumnKind = ColumnKind::Text { length: None };
+const ID: ColumnKind = ColumnKind::Id;
+const FLAG: ColumnKind = ColumnKind::Boolean;
 const NOTHING: Cell = Cell::Nothing;
 
 const fn field(name: &'static str) -> Cell {
@@ -54,190 +56,42 @@ const fn row(column: &'static str, empty: ColumnKind, cells: [Cell; 4]) -> Row {
 const OBJECTS: [&str; 4] = ["Contact", "Account", "Lead", "User"];
 
 /// directory.md 5.5, in its order.
+#[rustfmt::skip] // A table is read by its columns.
 const ROWS: [Row; 28] = [
-    row(
-        "display_name",
-        TEXT,
-        [field("Name"), field("Name"), field("Name"), field("Name")],
-    ),
-    row(
-        "given_name",
-        TEXT,
-        [
-            field("FirstName"),
-            person("FirstName"),
-            field("FirstName"),
-            field("FirstName"),
-        ],
-    ),
-    row(
-        "surname",
-        TEXT,
-        [
-            field("LastName"),
-            person("LastName"),
-            field("LastName"),
-            field("LastName"),
-        ],
-    ),
-    row(
-        "salutation",
-        TEXT,
-        [field("Salutation"), person("Salutation"), field("Salutation"), NOTHING],
-    ),
-    row(
-        "job_title",
-        TEXT,
-        [field("Title"), person("PersonTitle"), field("Title"), field("Title")],
-    ),
-    row(
-        "department",
-        TEXT,
-        [field("Department"), NOTHING, NOTHING, field("Department")],
-    ),
-    row(
-        "company",
-        TEXT,
-        [
-            field("Account.Name"),
-            field("Name"),
-            field("Company"),
-            field("CompanyName"),
-        ],
-    ),
-    row(
-        "company_id",
-        ColumnKind::Id,
-        [field("AccountId"), field("Id"), NOTHING, NOTHING],
-    ),
-    row(
-        "street",
-        TEXT,
-        [
-            field("MailingStreet"),
-            field("BillingStreet"),
-            field("Street"),
-            field("Street"),
-        ],
-    ),
-    row(
-        "postal_code",
-        TEXT,
-        [
-            field("MailingPostalCode"),
-            field("BillingPostalCode"),
-            field("PostalCode"),
-            field("PostalCode"),
-        ],
-    ),
-    row(
-        "city",
-        TEXT,
-        [field("MailingCity"), field("BillingCity"), field("City"), field("City")],
-    ),
-    row(
-        "state",
-        TEXT,
-        [
-            field("MailingState"),
-            field("BillingState"),
-            field("State"),
-            field("State"),
-        ],
-    ),
-    row(
-        "country",
-        TEXT,
-        [
-            field("MailingCountry"),
-            field("BillingCountry"),
-            field("Country"),
-            field("Country"),
-        ],
-    ),
-    row(
-        "phone_business",
-        TEXT,
-        [field("Phone"), NOTHING, field("Phone"), field("Phone")],
-    ),
-    row(
-        "phone_company",
-        TEXT,
-        [field("Account.Phone"), field("Phone"), NOTHING, NOTHING],
-    ),
-    row(
-        "phone_mobile",
-        TEXT,
-        [
-            field("MobilePhone"),
-            person("PersonMobilePhone"),
-            field("MobilePhone"),
-            field("MobilePhone"),
-        ],
-    ),
-    row(
-        "phone_home",
-        TEXT,
-        [field("HomePhone"), person("PersonHomePhone"), NOTHING, NOTHING],
-    ),
-    row(
-        "phone_other",
-        TEXT,
-        [field("OtherPhone"), person("PersonOtherPhone"), NOTHING, NOTHING],
-    ),
-    row(
-        "phone_assistant",
-        TEXT,
-        [
-            field("AssistantPhone"),
-            person("PersonAssistantPhone"),
-            NOTHING,
-            NOTHING,
-        ],
-    ),
-    row("phone_internal", TEXT, [NOTHING, NOTHING, NOTHING, field("Extension")]),
-    row("fax", TEXT, [field("Fax"), field("Fax"), field("Fax"), field("Fax")]),
-    row(
-        "email",
-        TEXT,
-        [field("Email"), person("PersonEmail"), field("Email"), field("Email")],
-    ),
-    row(
-        "website",
-        TEXT,
-        [field("Account.Website"), field("Website"), field("Website"), NOTHING],
-    ),
-    row(
-        "do_not_call",
-        ColumnKind::Boolean,
-        [field("DoNotCall"), NOTHING, field("DoNotCall"), NOTHING],
-    ),
-    row(
-        "contact_url_1",
-        TEXT,
-        [
-            Cell::Url("{instanceUrl}/lightning/r/Contact/{Id}/view"),
-            Cell::Url("{instanceUrl}/lightning/r/Account/{Id}/view"),
-            Cell::Url("{instanceUrl}/lightning/r/Lead/{Id}/view"),
-            Cell::Url("{instanceUrl}/lightning/r/User/{Id}/view"),
-        ],
-    ),
-    row(
-        "contact_url_2",
-        TEXT,
-        [
-            Cell::Url("{instanceUrl}/lightning/r/Account/{AccountId}/view"),
-            NOTHING,
-            NOTHING,
-            NOTHING,
-        ],
-    ),
-    row("contact_url_3", TEXT, [NOTHING, NOTHING, NOTHING, NOTHING]),
-    row(
-        "owner_id",
-        ColumnKind::Id,
-        [field("OwnerId"), field("OwnerId"), field("OwnerId"), NOTHING],
-    ),
+    //                          Contact                     Account                         Lead                 User
+    row("display_name",   TEXT, [field("Name"),              field("Name"),                  field("Name"),       field("Name")]),
+    row("given_name",     TEXT, [field("FirstName"),         person("FirstName"),            field("FirstName"),  field("FirstName")]),
+    row("surname",        TEXT, [field("LastName"),          person("LastName"),             field("LastName"),   field("LastName")]),
+    row("salutation",     TEXT, [field("Salutation"),        person("Salutation"),           field("Salutation"), NOTHING]),
+    row("job_title",      TEXT, [field("Title"),             person("PersonTitle"),          field("Title"),      field("Title")]),
+    row("department",     TEXT, [field("Department"),        NOTHING,                        NOTHING,             field("Department")]),
+    row("company",        TEXT, [field("Account.Name"),      field("Name"),                  field("Company"),    field("CompanyName")]),
+    row("company_id",     ID,   [field("AccountId"),         field("Id"),                    NOTHING,             NOTHING]),
+    row("street",         TEXT, [field("MailingStreet"),     field("BillingStreet"),         field("Street"),     field("Street")]),
+    row("postal_code",    TEXT, [field("MailingPostalCode"), field("BillingPostalCode"),     field("PostalCode"), field("PostalCode")]),
+    row("city",           TEXT, [field("MailingCity"),       field("BillingCity"),           field("City"),       field("City")]),
+    row("state",          TEXT, [field("MailingState"),      field("BillingState"),          field("State"),      field("State")]),
+    row("country",        TEXT, [field("MailingCountry"),    field("BillingCountry"),        field("Country"),    field("Country")]),
+    row("phone_business", TEXT, [field("Phone"),             NOTHING,                        field("Phone"),      field("Phone")]),
+    row("phone_company",  TEXT, [field("Account.Phone"),     field("Phone"),                 NOTHING,             NOTHING]),
+    row("phone_mobile",   TEXT, [field("MobilePhone"),       person("PersonMobilePhone"),    field("MobilePhone"), field("MobilePhone")]),
+    row("phone_home",     TEXT, [field("HomePhone"),         person("PersonHomePhone"),      NOTHING,             NOTHING]),
+    row("phone_other",    TEXT, [field("OtherPhone"),        person("PersonOtherPhone"),     NOTHING,             NOTHING]),
+    row("phone_assistant", TEXT, [field("AssistantPhone"),   person("PersonAssistantPhone"), NOTHING,             NOTHING]),
+    row("phone_internal", TEXT, [NOTHING,                    NOTHING,                        NOTHING,             field("Extension")]),
+    row("fax",            TEXT, [field("Fax"),               field("Fax"),                   field("Fax"),        field("Fax")]),
+    row("email",          TEXT, [field("Email"),             person("PersonEmail"),          field("Email"),      field("Email")]),
+    row("website",        TEXT, [field("Account.Website"),   field("Website"),               field("Website"),    NOTHING]),
+    row("do_not_call",    FLAG, [field("DoNotCall"),         NOTHING,                        field("DoNotCall"),  NOTHING]),
+    row("contact_url_1",  TEXT, [
+        Cell::Url("{instanceUrl}/lightning/r/Contact/{Id}/view"),
+        Cell::Url("{instanceUrl}/lightning/r/Account/{Id}/view"),
+        Cell::Url("{instanceUrl}/lightning/r/Lead/{Id}/view"),
+        Cell::Url("{instanceUrl}/lightning/r/User/{Id}/view"),
+    ]),
+    row("contact_url_2",  TEXT, [Cell::Url("{instanceUrl}/lightning/r/Account/{AccountId}/view"), NOTHING, NOTHING, NOTHING]),
+    row("contact_url_3",  TEXT, [NOTHING,                    NOTHING,                        NOTHING,             NOTHING]),
+    row("owner_id",       ID,   [field("OwnerId"),           field("OwnerId"),               field("OwnerId"),    NOTHING]),
 ];
 
 /// Whether the mapping knows an object.
@@ -341,9 +195,8 @@ fn check_excluded(lookup: Lookup<'_>, exclude: &[String], findings: &mut Finding
             .iter()
             .find(|(_, column)| column.eq_ignore_ascii_case(name))
             .map(|(field, _)| *field);
-        let hint = by_column
-            .map(|field| format!("; did you mean {field}?"))
-            .unwrap_or_else(|| suggest::hint(name, taken.iter().map(|(field, _)| *field)));
+        let by_name = || suggest::hint(name, taken.iter().map(|(field, _)| *field));
+        let hint = by_column.map_or_else(by_name, |field| format!("; did you mean {field}?"));
         findings.problem(format!("exclude: the Directory mapping takes no field {name}{hint}"));
     }
 }

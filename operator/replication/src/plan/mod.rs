@@ -12,6 +12,7 @@
 
 mod calls;
 mod column;
+mod columns;
 mod draft;
 mod field_path;
 mod findings;
@@ -22,6 +23,7 @@ mod mapping;
 mod mirror;
 mod object;
 mod schema;
+mod select;
 mod suggest;
 mod template;
 mod unserved;
@@ -163,7 +165,7 @@ pub fn make(input: Input<'_>) -> Result<Plan, Problems> {
         .iter()
         .filter_map(|object| object::make(object, context, &mut findings.of(&object.name)))
         .collect();
-    check_tables(&objects, &mut findings);
+    check_tables(spec, schema, capabilities, &mut findings);
     let schedule = schedule(spec, &mut findings);
     let parallelism = usize::try_from(spec.parallelism).ok().and_then(NonZeroUsize::new);
     if parallelism.is_none() {
@@ -214,17 +216,23 @@ fn check_names(spec: &SalesforceReplicatorSpec, schema: &Schema, findings: &mut 
     }
 }
 
-/// A table holds one object.
-fn check_tables(objects: &[ObjectPlan], findings: &mut Findings<'_>) {
-    let mut tables: BTreeMap<String, &ObjectPlan> = BTreeMap::new();
-    for plan in objects {
-        match tables.get(&folded(plan.table.as_str())) {
-            Some(other) if other.object != plan.object => findings.of(plan.object.as_str()).problem(format!(
-                "table {} is that of {} already: give one of them another name",
-                plan.table, other.object
+/// A table holds one object, also where something else is wrong with one of them.
+fn check_tables(
+    spec: &SalesforceReplicatorSpec,
+    schema: &Schema,
+    capabilities: Capabilities,
+    findings: &mut Findings<'_>,
+) {
+    let mut tables: BTreeMap<String, &str> = BTreeMap::new();
+    for object in &spec.objects {
+        let table = object::table_of(object, schema, capabilities);
+        match tables.get(&folded(table.as_str())) {
+            // The same object twice is told as that.
+            Some(other) if other.eq_ignore_ascii_case(&object.name) => {}
+            Some(other) => findings.of(&object.name).problem(format!(
+                "table {table} is that of {other} already: give one of them another name"
             )),
-            Some(_) => {}
-            None => drop(tables.insert(folded(plan.table.as_str()), plan)),
+            None => drop(tables.insert(folded(table.as_str()), object.name.as_str())),
         }
     }
 }

@@ -161,18 +161,19 @@ impl<'a> Lookup<'a> {
         let Some(reference) = self.reference(relationship) else {
             return Err(self.no_relationship(relationship, name));
         };
-        let parent = parent_of(reference);
         let linked = reference.relationship_name.as_deref().unwrap_or(relationship);
-        let Some(parent) = parent.filter(|parent| self.schema.summary(parent).is_some()) else {
-            return Err(NotFound::Wrong(format!(
-                "belongs to a parent of several types ({}), and this org does not tell what they have in common",
-                reference.reference_to.join(", ")
-            )));
-        };
-        let Some(parent) = self.schema.describe(parent) else {
-            return Err(NotFound::Missing(format!(
-                "cannot be read: the Salesforce user may not see the object {parent}"
-            )));
+        let polymorphic = is_polymorphic(reference);
+        let Some(parent) = parent_of(reference).and_then(|parent| self.schema.describe(parent)) else {
+            let parents = reference.reference_to.join(", ");
+            return Err(if polymorphic {
+                NotFound::Wrong(format!(
+                    "belongs to a parent of several types ({parents}), and this org does not tell what they have in common"
+                ))
+            } else {
+                NotFound::Missing(format!(
+                    "cannot be read: the Salesforce user may not see the object {parents}"
+                ))
+            });
         };
         let Some(field) = parent.field(name) else {
             let hint = suggest::hint(name, parent.fields.iter().map(|field| field.name.as_str()));
@@ -185,7 +186,7 @@ impl<'a> Lookup<'a> {
         Ok(Found {
             path: FieldPath::linked(linked, field.name.as_str()),
             field,
-            polymorphic: is_polymorphic(reference),
+            polymorphic,
         })
     }
 

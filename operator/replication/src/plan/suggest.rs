@@ -16,7 +16,7 @@ pub(super) fn near<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>
         }
         match best {
             Some((nearest, _)) if distance > nearest => {}
-            Some((nearest, known)) if distance == nearest => tie |= known != candidate,
+            Some((nearest, known)) if distance == nearest => tie |= !known.eq_ignore_ascii_case(candidate),
             Some(_) | None => {
                 best = Some((distance, candidate));
                 tie = false;
@@ -80,7 +80,11 @@ mod tests {
     #[test]
     fn of_two_equally_near_names_none_is_told() {
         assert_eq!(near("Phone3", ["Phone1", "Phone2"]), None);
-        assert_eq!(near("Phone3", ["Phone1", "Phone1"]), Some("Phone1"));
+        assert_eq!(
+            near("Phone3", ["Phone1", "phone1"]),
+            Some("Phone1"),
+            "they are the same name"
+        );
         assert_eq!(hint("Phone3", ["Phone1", "Phone2"]), "");
         assert_eq!(hint("Emial", ["Email"]), "; did you mean Email?");
     }

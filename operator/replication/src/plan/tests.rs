@@ -1,1 +1,5 @@
+//! Plans of whole resources.
 
+mod problems;
+mod properties;
+mod tables;

@@ -72,7 +72,7 @@ fn check_connection(connection: &Connection, defaults: &mut Vec<String>, finding
     match api {
         BulkApi::Soap => {}
         BulkApi::Auto => {
-            defaults.push("connection.api Auto: large reads go by SOAP, Bulk is not served yet".to_owned())
+            defaults.push("connection.api Auto: large reads go by SOAP, Bulk is not served yet".to_owned());
         }
         BulkApi::Bulk => refuse("connection.api: Bulk", "reading by the Bulk API", "Soap", findings),
     }
