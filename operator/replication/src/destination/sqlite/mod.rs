@@ -1,1 +1,213 @@
-//! SQLite.
+//! SQLite: one file, for a small site or a laptop, with the same promises as a server.
+//!
+//! * [`connect`]: connections on threads of their own, their settings, durability, errors
+//! * [`statement`]: all SQL that holds identifiers
+//! * [`encode`]: how each kind of value is stored
+//! * [`load`] and [`merge`]: the segment, row by row, and its end
+//! * [`state`]: `_replication_state`, the epoch, whose tables
+//! * [`tables`]: DDL and its comparison with what is there
+//! * [`session`]: what the thread of a table owns
+//!
+//! **One writer.** SQLite lets one transaction write at a time, for the whole file. Segments of several objects
+//! therefore take turns, by a mutex that the clones of a [`Sqlite`] share and that serves in order of arrival: a turn is
+//! taken before `BEGIN IMMEDIATE` and given back after COMMIT or ROLLBACK. Other processes, and other `Sqlite` of the
+//! same file, are waited for by SQLite's busy handler. Readers never wait and are never waited for.
+//!
+//! **The key** is TEXT with BINARY collation beside SQLite's rowid: tables without rowid are slower here and hardly
+//! smaller (performance.md 1.3).
+
+mod connect;
+mod encode;
+mod load;
+mod merge;
+mod session;
+mod state;
+mod statement;
+mod tables;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+
+use self::{
+    connect::Thread,
+    session::{Session, Turn},
+};
+use super::{Capabilities, Contents, Deletions, Destination, Load, ObjectTable, StateWrite};
+use crate::{
+    Error, Result,
+    batch::Batch,
+    plan::ObjectPlan,
+    state::{Checkpoint, Counts, Owner, State},
+};
+
+/// Rows of a segment. Smaller ones are not faster to read again, larger ones keep other objects waiting for their turn
+/// (performance.md 1.3: commits of 20 000 rows cost nothing).
+const SEGMENT_ROWS: u64 = 20_000;
+
+/// SQLite has no limit for identifiers. This is far above Salesforce's names (80 characters) and still a name.
+const MAX_IDENTIFIER_BYTES: usize = 255;
+
+/// `SQLITE_MAX_COLUMN` as it is built.
+const MAX_COLUMNS: usize = 2000;
+
+/// A SQLite file. Clones share the turns of their writers.
+#[derive(Debug, Clone)]
+pub struct Sqlite {
+    path: PathBuf,
+    turns: Arc<Mutex<()>>,
+}
+
+/// One object's table: a thread with a connection. Dropping it rolls an open segment back and ends the thread.
+#[derive(Debug)]
+pub struct SqliteTable {
+    thread: Thread<Session>,
+    turns: Arc<Mutex<()>>,
+}
+
+impl Sqlite {
+    /// Names a file; a relative path is taken from the working folder. Nothing is opened: [`Destination::prepare`] makes
+    /// the file where it is not there.
+    ///
+    /// # Errors
+    /// [`Error::Database`] where the path is a folder.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(Self {
+            path: connect::absolute(path.as_ref())?,
+            turns: Arc::default(),
+        })
+    }
+
+    /// The file, absolute.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Destination for Sqlite {
+    type Table = SqliteTable;
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            name: "SQLite",
+            max_identifier_bytes: MAX_IDENTIFIER_BYTES,
+            max_columns: MAX_COLUMNS,
+            segment_rows: SEGMENT_ROWS,
+        }
+    }
+
+    fn ddl(&self, plan: &ObjectPlan) -> Vec<String> {
+        let indexes = plan.indexes.iter().map(|index| statement::create_index(plan, index));
+        std::iter::once(statement::create_table(plan)).chain(indexes).collect()
+    }
+
+    /// Cancel safe: what was begun on the blocking thread ends there.
+    async fn prepare(&self) -> Result<()> {
+        let turn = Arc::clone(&self.turns).lock_owned().await;
+        let path = self.path.clone();
+        let prepared = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            let mut connection = connect::open_or_create(&path)?;
+            tables::prepare(&mut connection, &path)
+        });
+        prepared
+            .await
+            .map_err(|error| Error::Internal(format!("preparing a SQLite file: {error}")))?
+    }
+
+    async fn open(&self, plan: Arc<ObjectPlan>, owner: Owner) -> Result<SqliteTable> {
+        let name = plan.table.clone();
+        let thread = Thread::start(name.as_str(), Session::new(self.path.clone(), plan, owner))?;
+        let table = SqliteTable {
+            thread,
+            turns: Arc::clone(&self.turns),
+        };
+        // An unreadable file is told here and not at the first use.
+        table
+            .thread
+            .call(|session| session.connection_if_there().map(|_connection| ()))
+            .await?;
+        Ok(table)
+    }
+}
+
+impl SqliteTable {
+    /// Waits for the right to write. Refuses to wait for a segment of this very table, which would never end.
+    async fn turn(&self) -> Result<Turn> {
+        self.thread.call(|session| session.expect_idle()).await?;
+        Ok(Arc::clone(&self.turns).lock_owned().await)
+    }
+}
+
+impl ObjectTable for SqliteTable {
+    async fn read_state(&mut self) -> Result<Option<State>> {
+        self.thread.call(Session::read_state).await
+    }
+
+    async fn create(&mut self, checkpoint: &Checkpoint, at: Timestamp) -> Result<Contents> {
+        let turn = self.turn().await?;
+        let checkpoint = checkpoint.clone();
+        self.thread
+            .call(move |session| holding(turn, || session.create(&checkpoint, at)))
+            .await
+    }
+
+    async fn begin(&mut self, load: Load) -> Result<()> {
+        let turn = self.turn().await?;
+        self.thread.call(move |session| session.begin(load, turn)).await
+    }
+
+    async fn write(&mut self, batch: Batch) -> Result<()> {
+        self.thread.call(move |session| session.write(&batch)).await
+    }
+
+    async fn commit(
+        &mut self,
+        checkpoint: &Checkpoint,
+        deletions: Deletions,
+        state: StateWrite,
+        at: Timestamp,
+    ) -> Result<Counts> {
+        let checkpoint = checkpoint.clone();
+        self.thread
+            .call(move |session| session.commit(&checkpoint, deletions, state, at))
+            .await
+    }
+
+    async fn rollback(&mut self) -> Result<()> {
+        self.thread
+            .call(|session| {
+                session.roll_back();
+                Ok(())
+            })
+            .await
+    }
+
+    async fn build_indexes(&mut self) -> Result<()> {
+        let turn = self.turn().await?;
+        self.thread
+            .call(move |session| holding(turn, || session.build_indexes()))
+            .await
+    }
+
+    async fn touch(&mut self, checkpoint: &Checkpoint, at: Timestamp) -> Result<()> {
+        let turn = self.turn().await?;
+        let checkpoint = checkpoint.clone();
+        self.thread
+            .call(move |session| holding(turn, || session.touch(&checkpoint, at)))
+            .await
+    }
+}
+
+/// Does the work, and gives the turn back after it.
+fn holding<R>(turn: Turn, work: impl FnOnce() -> R) -> R {
+    let done = work();
+    drop(turn);
+    done
+}

@@ -1,0 +1,402 @@
+//! The plan, the rows and the short ways that the tests share.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use replication::{
+    Result,
+    batch::Batch,
+    budget::BytePermit,
+    destination::{Deletions, Destination, Load, ObjectTable, StateWrite},
+    plan::{
+        Column, ColumnKind, ColumnSource, Deletes, FieldPath, Identifier, IndexPlan, ObjectName, ObjectPlan, PlanHash,
+        TemplatePart, UrlTemplate,
+    },
+    state::{Checkpoint, Counts, Owner, Phase},
+};
+
+use super::Harness;
+
+/// The table of the destination of a harness.
+pub(crate) type Table<H> = <<H as Harness>::Destination as Destination>::Table;
+
+/// Fields of the select list, in order.
+const FIELDS: [&str; 12] = [
+    "LastName",
+    "Id",
+    "SystemModstamp",
+    "IsDeleted",
+    "Active__c",
+    "Visits__c",
+    "Serial__c",
+    "Amount__c",
+    "Birthdate",
+    "OpensAt__c",
+    "LastSeen__c",
+    "Account.Name",
+];
+
+/// Position of a field in the select list.
+fn position(field: &str) -> usize {
+    FIELDS
+        .iter()
+        .position(|known| *known == field)
+        .unwrap_or_else(|| panic!("no field {field}"))
+}
+
+fn column(name: &str, kind: ColumnKind, source: ColumnSource) -> Column {
+    Column {
+        name: Identifier::new(name),
+        kind,
+        source,
+    }
+}
+
+fn field(name: &str, kind: ColumnKind, field: &str) -> Column {
+    column(name, kind, ColumnSource::Field(position(field)))
+}
+
+/// Text without a known length.
+pub(crate) const TEXT: ColumnKind = ColumnKind::Text { length: None };
+
+/// A decimal as describe would tell it.
+pub(crate) const DECIMAL: ColumnKind = ColumnKind::Decimal {
+    precision: 18,
+    scale: 2,
+};
+
+/// A Contact with a column of each kind.
+pub(crate) fn contact(deletes: Deletes) -> ObjectPlan {
+    let mut columns = vec![
+        field("salesforce_id", ColumnKind::Id, "Id"),
+        field("system_modstamp", ColumnKind::Timestamp, "SystemModstamp"),
+        field("last_name", ColumnKind::Text { length: Some(80) }, "LastName"),
+        field("active", ColumnKind::Boolean, "Active__c"),
+        field("visits", ColumnKind::Int, "Visits__c"),
+        field("serial", ColumnKind::Long, "Serial__c"),
+        field("amount", DECIMAL, "Amount__c"),
+        field("birthdate", ColumnKind::Date, "Birthdate"),
+        field("opens_at", ColumnKind::Time, "OpensAt__c"),
+        field("last_seen", ColumnKind::Timestamp, "LastSeen__c"),
+        field("account_name", TEXT, "Account.Name"),
+        column(
+            "url",
+            TEXT,
+            ColumnSource::Template(UrlTemplate {
+                parts: vec![
+                    TemplatePart::Literal("https://acme.my.salesforce.com/".into()),
+                    TemplatePart::Field(position("Id")),
+                    TemplatePart::Literal("?name=".into()),
+                    TemplatePart::Field(position("LastName")),
+                ],
+            }),
+        ),
+        column("fax", TEXT, ColumnSource::Empty),
+    ];
+    if deletes == Deletes::Mark {
+        columns.push(column("is_deleted", ColumnKind::Boolean, ColumnSource::IsDeleted));
+        columns.push(column("deleted_at", ColumnKind::Timestamp, ColumnSource::DeletedAt));
+    }
+    ObjectPlan {
+        object: ObjectName::new("Contact"),
+        table: Identifier::new("contact"),
+        select: FIELDS.iter().map(|field| path(field)).collect(),
+        id: position("Id"),
+        stamp: position("SystemModstamp"),
+        is_deleted: Some(position("IsDeleted")),
+        columns,
+        deletes,
+        indexes: vec![
+            IndexPlan {
+                name: Identifier::new("contact_last_name_idx"),
+                columns: vec![Identifier::new("last_name")],
+            },
+            IndexPlan {
+                name: Identifier::new("contact_account_name_last_name_idx"),
+                columns: vec![Identifier::new("account_name"), Identifier::new("last_name")],
+            },
+        ],
+        hash: PlanHash("hash of the plan".into()),
+    }
+}
+
+/// The same plan for another object and table.
+pub(crate) fn named(mut plan: ObjectPlan, object: &str, table: &str) -> ObjectPlan {
+    plan.object = ObjectName::new(object);
+    plan.table = Identifier::new(table);
+    plan.indexes.clear();
+    plan
+}
+
+fn path(text: &str) -> FieldPath {
+    match text.split_once('.') {
+        Some((relationship, field)) => FieldPath {
+            relationship: Some(relationship.into()),
+            field: field.into(),
+        },
+        None => FieldPath {
+            relationship: None,
+            field: text.into(),
+        },
+    }
+}
+
+/// The owner of everything that is ours.
+pub(crate) fn owner() -> Owner {
+    Owner {
+        replicator: "telephony/crm".into(),
+        organization_id: "00D000000000001AAA".into(),
+    }
+}
+
+/// The Id of the nth record.
+pub(crate) fn id(n: u32) -> String {
+    format!("003{n:012}AAA")
+}
+
+/// A stamp, as Salesforce writes it, `second` seconds after a fixed hour.
+pub(crate) fn stamp(second: u32) -> String {
+    format!(
+        "2024-05-01T{:02}:{:02}:{:02}.000Z",
+        10 + second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+/// The same as a time.
+pub(crate) fn moment(second: u32) -> Timestamp {
+    stamp(second).parse().unwrap()
+}
+
+/// A record as the source reads it.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    values: Vec<(usize, String)>,
+}
+
+impl Row {
+    /// The live record `n`, changed last at `second`.
+    pub(crate) fn new(n: u32, second: u32) -> Self {
+        Self { values: Vec::new() }
+            .with("Id", &id(n))
+            .with("SystemModstamp", &stamp(second))
+            .with("IsDeleted", "false")
+    }
+
+    /// The record `n`, deleted at `second`.
+    pub(crate) fn deleted(n: u32, second: u32) -> Self {
+        Self::new(n, second).with("IsDeleted", "true")
+    }
+
+    /// With the value of a field, which replaces one set before.
+    pub(crate) fn with(mut self, field: &str, value: &str) -> Self {
+        self = self.without(field);
+        self.values.push((position(field), value.into()));
+        self
+    }
+
+    /// With NULL for a field.
+    pub(crate) fn without(mut self, field: &str) -> Self {
+        self.values.retain(|(known, _)| *known != position(field));
+        self
+    }
+
+    /// With a last name.
+    pub(crate) fn name(self, name: &str) -> Self {
+        self.with("LastName", name)
+    }
+}
+
+/// The rows as one batch.
+pub(crate) fn batch(rows: &[Row]) -> Batch {
+    let mut batch = Batch::new(FIELDS.len(), BytePermit::unbounded());
+    for row in rows {
+        batch.begin_row();
+        for (position, value) in &row.values {
+            batch.set(*position, value);
+        }
+    }
+    batch
+}
+
+/// A checkpoint whose watermark is `second`.
+pub(crate) fn checkpoint(second: u32) -> Checkpoint {
+    Checkpoint {
+        phase: Phase::Live,
+        plan_hash: "hash of the plan".into(),
+        query_start: Some(moment(second)),
+        watermark: Some(moment(second)),
+        last_id: None,
+        checked_at: None,
+    }
+}
+
+/// Opens a table and reads its state, as a run does.
+pub(crate) async fn open<D: Destination>(destination: &D, plan: &ObjectPlan) -> D::Table {
+    let mut table = destination.open(Arc::new(plan.clone()), owner()).await.unwrap();
+    table.read_state().await.unwrap();
+    table
+}
+
+/// Prepares the database, opens the table and creates it.
+pub(crate) async fn created<H: Harness>(harness: &H, plan: &ObjectPlan) -> Table<H> {
+    let destination = harness.destination();
+    destination.prepare().await.unwrap();
+    let mut table = open(&destination, plan).await;
+    table.create(&checkpoint(0), moment(0)).await.unwrap();
+    table
+}
+
+/// A segment of one batch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Segment {
+    load: Load,
+    deletions: Deletions,
+    state: StateWrite,
+    second: u32,
+}
+
+/// A guarded segment in mid-run that writes its state only with rows.
+pub(crate) const MERGE: Segment = Segment {
+    load: Load::Merge,
+    deletions: Deletions::Keep,
+    state: StateWrite::WithRows,
+    second: 1,
+};
+
+/// The same as the last one of a run.
+pub(crate) const LAST: Segment = Segment {
+    load: Load::Merge,
+    deletions: Deletions::Apply,
+    state: StateWrite::WithRows,
+    second: 1,
+};
+
+/// A segment of a first load.
+pub(crate) const DIRECT: Segment = Segment {
+    load: Load::Direct,
+    deletions: Deletions::Keep,
+    state: StateWrite::Always,
+    second: 1,
+};
+
+impl Segment {
+    /// With the state written in any case.
+    pub(crate) const fn always(self) -> Self {
+        Self {
+            state: StateWrite::Always,
+            ..self
+        }
+    }
+
+    /// With the checkpoint of this second.
+    pub(crate) const fn at(self, second: u32) -> Self {
+        Self { second, ..self }
+    }
+
+    /// Writes rows in one batch and commits them.
+    pub(crate) async fn write(self, table: &mut impl ObjectTable, rows: &[Row]) -> Result<Counts> {
+        self.write_batches(table, vec![batch(rows)]).await
+    }
+
+    /// Writes batches and commits them.
+    pub(crate) async fn write_batches(self, table: &mut impl ObjectTable, batches: Vec<Batch>) -> Result<Counts> {
+        table.begin(self.load).await?;
+        for batch in batches {
+            table.write(batch).await?;
+        }
+        table
+            .commit(
+                &checkpoint(self.second),
+                self.deletions,
+                self.state,
+                moment(self.second),
+            )
+            .await
+    }
+}
+
+/// Counts in one word.
+pub(crate) fn counts(inserted: u64, updated: u64, deleted: u64) -> Counts {
+    Counts {
+        inserted,
+        updated,
+        deleted,
+    }
+}
+
+/// All values of a table as the suite spells them, in order of the Ids.
+pub(crate) async fn contents<H: Harness>(harness: &H, plan: &ObjectPlan) -> Vec<Vec<Option<String>>> {
+    let columns: Vec<_> = plan
+        .columns
+        .iter()
+        .map(|column| H::text_of(column.name.as_str(), column.kind))
+        .collect();
+    harness
+        .query(&format!(
+            "SELECT {} FROM {} ORDER BY salesforce_id",
+            columns.join(", "),
+            plan.table
+        ))
+        .await
+}
+
+/// Some columns of a table as text, NULL as `-`, a line for each row in order of the Ids.
+pub(crate) async fn lines<H: Harness>(harness: &H, plan: &ObjectPlan, columns: &[&str]) -> Vec<String> {
+    let all = contents(harness, plan).await;
+    let positions: Vec<_> = columns
+        .iter()
+        .map(|name| {
+            plan.columns
+                .iter()
+                .position(|column| column.name.as_str() == *name)
+                .unwrap()
+        })
+        .collect();
+    let line = |row: &Vec<Option<String>>| {
+        positions
+            .iter()
+            .map(|column| row[*column].as_deref().unwrap_or("-"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    all.iter().map(line).collect()
+}
+
+/// Last names with the second of their stamps: `Meyer 10:00:05`.
+pub(crate) async fn names<H: Harness>(harness: &H, plan: &ObjectPlan) -> Vec<String> {
+    lines(harness, plan, &["last_name", "system_modstamp"])
+        .await
+        .iter()
+        .map(|line| line.replace("2024-05-01T", "").replace(".000Z", ""))
+        .collect()
+}
+
+/// The Ids in `_pending_delete` with the seconds of their stamps.
+pub(crate) async fn pending<H: Harness>(harness: &H) -> Vec<String> {
+    let stamp = H::text_of("stamp", ColumnKind::Timestamp);
+    let sql = format!("SELECT salesforce_id, {stamp} FROM _pending_delete WHERE object = 'Contact' ORDER BY 1");
+    harness
+        .query(&sql)
+        .await
+        .iter()
+        .map(|row| format!("{} {}", row[0].as_deref().unwrap(), &row[1].as_deref().unwrap()[11..19]))
+        .collect()
+}
+
+/// One value of the state row of Contact.
+pub(crate) async fn state_value<H: Harness>(harness: &H, expression: &str) -> Option<String> {
+    let rows = harness
+        .query(&format!(
+            "SELECT {expression} FROM _replication_state WHERE object = 'Contact'"
+        ))
+        .await;
+    assert_eq!(rows.len(), 1, "one state row");
+    rows[0][0].clone()
+}
+
+/// The epoch of Contact.
+pub(crate) async fn epoch<H: Harness>(harness: &H) -> i64 {
+    state_value(harness, "epoch").await.unwrap().parse().unwrap()
+}

@@ -1,0 +1,6 @@
+//! The integration tests of the replication library, one binary.
+
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod postgres;
