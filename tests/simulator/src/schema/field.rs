@@ -150,7 +150,7 @@ impl FieldType {
         }
     }
 
-    /// The type of this name, in any case; none of Salesforce's is a prefix trap.
+    /// The type of this name, in any case.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(name))
     }

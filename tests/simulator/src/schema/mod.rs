@@ -366,3 +366,6 @@ fn field_key(object: &str, field: &str) -> String {
 fn no_field(object: &str, field: &str) -> SchemaError {
     SchemaError::NoField { object: object.to_owned(), field: field.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

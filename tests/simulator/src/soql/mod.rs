@@ -5,7 +5,7 @@
 //! ```text
 //! parse(text)                  -> Query       syntax: MALFORMED_QUERY, and the limits of length
 //! check(text, &query, &view)   -> Checked     names and types: INVALID_TYPE, INVALID_FIELD, INVALID_QUERY_FILTER_OPERATOR, ..
-//! checked.compile(&moment, &mut |subquery: &Checked| -> Vec<String>)  -> Program
+//! Program::compile(&checked, &moment, &mut |subquery: &Checked| -> Vec<String>)  -> Program
 //!                                             relative dates become spans, semi-joins become sets of values
 //! program.matches(&row)        -> bool
 //! program.sort_key(&row)       -> SortKey     Ord; compares as ORDER BY says
@@ -22,6 +22,7 @@
 
 pub mod ast;
 mod check;
+mod checked;
 mod error;
 mod evaluate;
 mod hints;
@@ -31,9 +32,10 @@ mod order;
 mod parser;
 mod relative;
 
-pub use check::{Checked, Children, Column, FieldPath, Hop, check};
+pub use check::check;
+pub use checked::{Checked, Children, Column, FieldPath, Hop, Key};
 pub use error::QueryError;
 pub use evaluate::{Moment, Program, Row};
-pub use hints::{Hints, OrderHint, StampBounds};
+pub use hints::{Hints, OrderHint};
 pub use order::SortKey;
 pub use parser::parse;
