@@ -173,8 +173,8 @@ impl Http {
             .get(CONTENT_ENCODING)
             .map(|value| value.as_bytes().to_ascii_lowercase());
         let mut sink = match encoding.as_deref() {
-            None | Some(b"" | b"identity") => Sink::Plain(Bounded::new()),
-            Some(b"gzip" | b"x-gzip") => Sink::Gzip(Box::new(GzDecoder::new(Bounded::new()))),
+            None | Some(b"" | b"identity") => Sink::Plain(Bounded::new(BODY_LIMIT_BYTES)),
+            Some(b"gzip" | b"x-gzip") => Sink::Gzip(Box::new(GzDecoder::new(Bounded::new(BODY_LIMIT_BYTES)))),
             Some(_) => {
                 return Err(Error::Unreadable {
                     place: place.clone(),
@@ -189,21 +189,20 @@ impl Http {
             offset,
         };
         let mut received = 0;
+        let refused = |sink: &Sink, error: std::io::Error, offset| {
+            tracing::debug!(%error, "an answer cannot be taken in");
+            if sink.overflow() { too_large() } else { damaged(offset) }
+        };
         loop {
             let piece = within(self.timeouts.read, Waiting::Body, place, response.chunk()).await?;
             let Some(piece) = piece.map_err(|error| self.failure(error, place))? else {
                 break;
             };
-            if let Err(error) = sink.write_all(&piece) {
-                tracing::debug!(%error, "an answer cannot be taken in");
-                return Err(if sink.overflow() {
-                    too_large()
-                } else {
-                    damaged(received)
-                });
-            }
+            sink.write_all(&piece)
+                .map_err(|error| refused(&sink, error, received))?;
             received += piece.len() as u64;
         }
+        sink.flush().map_err(|error| refused(&sink, error, received))?;
         sink.finish().map_err(|error| {
             tracing::debug!(%error, "an answer ends in the middle of its compressed data");
             damaged(received)
@@ -368,13 +367,15 @@ impl Charset {
 /// A vector with a bound.
 struct Bounded {
     bytes: Vec<u8>,
+    limit_bytes: usize,
     overflow: bool,
 }
 
 impl Bounded {
-    fn new() -> Self {
+    fn new(limit_bytes: usize) -> Self {
         Self {
             bytes: Vec::with_capacity(FIRST_CAPACITY_BYTES),
+            limit_bytes,
             overflow: false,
         }
     }
@@ -382,7 +383,7 @@ impl Bounded {
 
 impl Write for Bounded {
     fn write(&mut self, piece: &[u8]) -> std::io::Result<usize> {
-        if self.bytes.len() + piece.len() > BODY_LIMIT_BYTES {
+        if self.bytes.len() + piece.len() > self.limit_bytes {
             self.overflow = true;
             return Err(std::io::Error::other("the body is larger than its bound"));
         }
@@ -408,6 +409,14 @@ impl Sink {
         }
     }
 
+    /// Passes on what the decoder still holds, which may be what overflows.
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Plain(bounded) => bounded.flush(),
+            Self::Gzip(decoder) => decoder.flush(),
+        }
+    }
+
     fn overflow(&self) -> bool {
         match self {
             Self::Plain(bounded) => bounded.overflow,
@@ -420,5 +429,47 @@ impl Sink {
             Self::Plain(bounded) => Ok(bounded.bytes),
             Self::Gzip(decoder) => decoder.finish().map(|bounded| bounded.bytes),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_server::gzip;
+
+    #[test]
+    fn a_body_is_bounded_after_inflating() {
+        let bomb = gzip(&[b' '; 10_000]);
+        assert!(bomb.len() < 1000);
+        for (limit_bytes, fits) in [(10_000, true), (9_999, false)] {
+            let mut sink = Sink::Gzip(Box::new(GzDecoder::new(Bounded::new(limit_bytes))));
+            let outcome = sink.write_all(&bomb).and_then(|()| sink.flush());
+            assert_eq!((outcome.is_ok(), sink.overflow()), (fits, !fits));
+        }
+        let mut sink = Sink::Plain(Bounded::new(10));
+        assert!(sink.write_all(b"0123456789").is_ok());
+        assert!(sink.write_all(b"0").is_err() && sink.overflow());
+    }
+
+    #[test]
+    fn the_encoding_is_declared_by_the_document_or_utf_8() {
+        for (body, charset) in [
+            (
+                b"<?xml version=\"1.0\" encoding=\"UTF-8\"?><a/>".as_slice(),
+                Charset::Utf8,
+            ),
+            (b"<?xml version='1.0' encoding='iso-8859-1'?><a/>", Charset::Latin1),
+            (b"<?xml version='1.0' encoding='KOI8-R'?><a/>", Charset::Other),
+            (b"<a encoding='iso-8859-1'/>", Charset::Utf8),
+            (b"", Charset::Utf8),
+        ] {
+            assert_eq!(Charset::declared(body), charset, "{}", String::from_utf8_lossy(body));
+        }
+        assert_eq!(
+            Charset::Utf8.decode(b"\xef\xbb\xbf<a/>".to_vec()).as_deref(),
+            Ok("<a/>")
+        );
+        assert_eq!(Charset::Utf8.decode(b"ab\xff".to_vec()), Err(2));
+        assert_eq!(Charset::Latin1.decode(b"\xfc".to_vec()).as_deref(), Ok("\u{fc}"));
     }
 }

@@ -7,7 +7,7 @@ use crate::error::{Call, ErrorKind};
 #[derive(Default)]
 struct Rows {
     open: Vec<(usize, String)>,
-    rows: Vec<Vec<(usize, String)>>,
+    complete: Vec<Vec<(usize, String)>>,
     at_most: Option<usize>,
 }
 
@@ -22,8 +22,8 @@ impl RecordSink for Rows {
     }
 
     fn end_record(&mut self) -> ControlFlow<()> {
-        self.rows.push(std::mem::take(&mut self.open));
-        if self.at_most == Some(self.rows.len()) {
+        self.complete.push(std::mem::take(&mut self.open));
+        if self.at_most == Some(self.complete.len()) {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
@@ -70,10 +70,10 @@ fn page(body: &str) -> Page {
 fn read(page: &Page, select: &[&str]) -> Result<Vec<Vec<Option<String>>>> {
     let mut rows = Rows::default();
     let records = page.read_records(&SelectList::new(select), &mut rows)?;
-    assert_eq!(records, rows.rows.len() as u64);
+    assert_eq!(records, rows.complete.len() as u64);
     let width = select.len();
     Ok(rows
-        .rows
+        .complete
         .into_iter()
         .map(|row| {
             let mut values = vec![None; width];
@@ -327,8 +327,8 @@ fn a_page_cut_at_any_byte_is_an_error_and_its_rows_are_right() {
     ));
     let expected = rows(&body, &GEOFF_SELECT);
     assert_eq!(expected[1][1].as_deref(), Some("J&örg"));
-    for end in 0..body.len() {
-        let cut = &body[..end];
+    for (end, _) in body.char_indices() {
+        let cut = body.get(..end).unwrap();
         let Ok(page) = Page::read(cut.to_owned(), place(), Shape::Query) else {
             continue;
         };
@@ -337,7 +337,7 @@ fn a_page_cut_at_any_byte_is_an_error_and_its_rows_are_right() {
             .read_records(&SelectList::new(GEOFF_SELECT), &mut rows)
             .expect_err(cut);
         assert_eq!(error.kind(), ErrorKind::Transient, "cut at {end}: {error}");
-        for (row, expected) in rows.rows.iter().zip(&expected) {
+        for (row, expected) in rows.complete.iter().zip(&expected) {
             let told: Vec<_> = expected
                 .iter()
                 .enumerate()
@@ -375,7 +375,7 @@ fn a_sink_that_breaks_ends_the_reading() {
     let records = page(&body)
         .read_records(&SelectList::new(GEOFF_SELECT), &mut rows)
         .unwrap();
-    assert_eq!((records, rows.rows.len()), (2, 2));
+    assert_eq!((records, rows.complete.len()), (2, 2));
 }
 
 #[test]
