@@ -9,7 +9,12 @@
 //! cleaning is here, where every value enters: control characters that XML forbids are removed and counted, CRLF and
 //! CR become LF, and an empty value is NULL (design section 5).
 
-use crate::budget::{BATCH_BYTES, BytePermit};
+use jiff::Timestamp;
+
+use crate::{
+    budget::{BATCH_BYTES, BytePermit},
+    value,
+};
 
 /// Where a value lies in the arena.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +24,10 @@ struct Cell {
 }
 
 /// No value.
-const NULL: Cell = Cell { start: 0, len: u32::MAX };
+const NULL: Cell = Cell {
+    start: 0,
+    len: u32::MAX,
+};
 
 /// Some hundred rows of one select list, row-major, bounded in bytes.
 #[derive(Debug)]
@@ -34,7 +42,13 @@ pub struct Batch {
 impl Batch {
     /// An empty batch for rows of `width` values.
     pub fn new(width: usize, permit: BytePermit) -> Self {
-        Self { bytes: String::new(), cells: Vec::new(), width, removed_characters: 0, _permit: permit }
+        Self {
+            bytes: String::new(),
+            cells: Vec::new(),
+            width,
+            removed_characters: 0,
+            _permit: permit,
+        }
     }
 
     /// Opens a row whose values are all NULL until they are set.
@@ -50,9 +64,11 @@ impl Batch {
         let len = self.bytes.len() - start;
         let row = self.cells.len().saturating_sub(self.width);
         // A batch is handed on at 256 KiB and a page is bounded at 32 MiB, so positions always fit 32 bits.
-        if let (Some(cell), Ok(start), Ok(len)) =
-            (self.cells.get_mut(row + column), u32::try_from(start), u32::try_from(len))
-        {
+        if let (Some(cell), Ok(start), Ok(len)) = (
+            self.cells.get_mut(row + column),
+            u32::try_from(start),
+            u32::try_from(len),
+        ) {
             *cell = if len == 0 { NULL } else { Cell { start, len } };
         }
     }
@@ -70,9 +86,15 @@ impl Batch {
         self.bytes.get(start..start + usize::try_from(cell.len).ok()?)
     }
 
+    /// The moment that a row has in a column; `None` where it has none, or what it has is no moment.
+    pub fn moment(&self, row: usize, column: usize) -> Option<Timestamp> {
+        let micros = value::datetime(self.get(row, column)?).ok()?;
+        Timestamp::from_microsecond(micros).ok()
+    }
+
     /// Number of rows.
     pub fn rows(&self) -> usize {
-        if self.width == 0 { 0 } else { self.cells.len() / self.width }
+        self.cells.len().checked_div(self.width).unwrap_or(0)
     }
 
     /// Values in a row.
@@ -146,10 +168,24 @@ mod tests {
         batch.begin_row();
         batch.set(1, "ü");
         assert_eq!(batch.rows(), 2);
-        assert_eq!((batch.get(0, 0), batch.get(0, 1), batch.get(0, 2)), (Some("a"), None, Some("c")));
-        assert_eq!((batch.get(1, 0), batch.get(1, 1), batch.get(1, 2)), (None, Some("ü"), None));
+        assert_eq!(
+            (batch.get(0, 0), batch.get(0, 1), batch.get(0, 2)),
+            (Some("a"), None, Some("c"))
+        );
+        assert_eq!(
+            (batch.get(1, 0), batch.get(1, 1), batch.get(1, 2)),
+            (None, Some("ü"), None)
+        );
         assert_eq!(batch.get(2, 0), None);
         assert_eq!(batch.get(0, 3), None);
+    }
+
+    #[test]
+    fn a_moment_is_read_whatever_its_spelling() {
+        let batch = row(&["2015-02-10T01:56:14.000Z", "2015-02-10T01:56:14.000+0000", "soon"]);
+        let moment = "2015-02-10T01:56:14Z".parse().ok();
+        assert!(moment.is_some());
+        assert_eq!((batch.moment(0, 0), batch.moment(0, 1), batch.moment(0, 2)), (moment, moment, None));
     }
 
     #[test]

@@ -94,7 +94,14 @@ pub struct Inspection {
 /// # Errors
 /// A secret is missing, the URL is none or not allowed, a way of logging in is not served.
 pub fn client(connection: &Connection, secrets: &dyn Secrets, options: &Options) -> Result<Client> {
-    let Connection { login_url, api_version, ca_secret_ref, auth, api: _, api_budget_percent: _ } = connection;
+    let Connection {
+        login_url,
+        api_version,
+        ca_secret_ref,
+        auth,
+        api: _,
+        api_budget_percent: _,
+    } = connection;
     let login_url: Url = login_url
         .parse()
         .map_err(|error| problem(format!("connection.loginUrl: {login_url} is not a URL: {error}")))?;
@@ -123,7 +130,11 @@ pub fn client(connection: &Connection, secrets: &dyn Secrets, options: &Options)
         let ca = required(secrets, &reference.name, &reference.key)?;
         config.ca_pem = Some(ca.expose_secret().as_bytes().to_vec());
     }
-    Ok(Client::new(config, credentials, Arc::clone(&options.environment.clock))?)
+    Ok(Client::new(
+        config,
+        credentials,
+        Arc::clone(&options.environment.clock),
+    )?)
 }
 
 /// One thing that is wrong with the resource.
@@ -137,11 +148,17 @@ fn required(secrets: &dyn Secrets, name: &str, key: &str) -> Result<SecretString
         Some(value) if !value.expose_secret().trim().is_empty() => Ok(value),
         Some(_) => Err(Error::Secret {
             reason: "KeyMissing",
-            message: format!("secret {name}: key {key} is empty; it was found {}", secrets.places(name, key)),
+            message: format!(
+                "secret {name}: key {key} is empty; it was found {}",
+                secrets.places(name, key)
+            ),
         }),
         None => Err(Error::Secret {
             reason: "KeyMissing",
-            message: format!("secret {name}: key {key} is missing; it is looked for {}", secrets.places(name, key)),
+            message: format!(
+                "secret {name}: key {key} is missing; it is looked for {}",
+                secrets.places(name, key)
+            ),
         }),
     }
 }
@@ -165,9 +182,15 @@ impl Session {
             capabilities: opened.capabilities(),
         })
         .map_err(Error::Plan)?;
-        let owner = Owner { replicator: options.replicator.clone(), organization_id: org.organization_id.clone() };
+        let owner = Owner {
+            replicator: options.replicator.clone(),
+            organization_id: org.organization_id.clone(),
+        };
         let plans: Vec<_> = plan.objects.iter().cloned().map(Arc::new).collect();
-        let settings = Settings { overlap: plan.overlap, parallelism: plan.parallelism.get() };
+        let settings = Settings {
+            overlap: plan.overlap,
+            parallelism: plan.parallelism.get(),
+        };
         let engine = match opened {
             Opened::Postgres(destination) => Engine::Postgres(Replicator::new(Parts {
                 owner,
@@ -186,7 +209,12 @@ impl Session {
                 settings,
             })),
         };
-        Ok(Self { org, client, plan, engine })
+        Ok(Self {
+            org,
+            client,
+            plan,
+            engine,
+        })
     }
 
     /// The org, as the login told it.
@@ -219,7 +247,10 @@ impl Session {
             Engine::Sqlite(replicator) => replicator.states().await,
         };
         let objects = self.plan.objects.iter().map(|plan| plan.object.clone());
-        objects.zip(states).map(|(object, state)| Inspection { object, state }).collect()
+        objects
+            .zip(states)
+            .map(|(object, state)| Inspection { object, state })
+            .collect()
     }
 
     /// The first `rows` live rows of an object, as Salesforce has them and as they would be written. Writes nothing.
@@ -227,9 +258,17 @@ impl Session {
     /// # Errors
     /// Salesforce's; an object that the resource does not have.
     pub async fn preview(&self, object: &str, rows: u32) -> Result<Preview> {
-        let Some(plan) = self.plan.objects.iter().find(|plan| plan.object.as_str().eq_ignore_ascii_case(object)) else {
+        let Some(plan) = self
+            .plan
+            .objects
+            .iter()
+            .find(|plan| plan.object.as_str().eq_ignore_ascii_case(object))
+        else {
             let known: Vec<_> = self.plan.objects.iter().map(|plan| plan.object.as_str()).collect();
-            return Err(problem(format!("{object} is not an object of the resource; it has {}", known.join(", "))));
+            return Err(problem(format!(
+                "{object} is not an object of the resource; it has {}",
+                known.join(", ")
+            )));
         };
         preview::read(&self.client, plan, rows).await
     }
@@ -253,7 +292,12 @@ impl Session {
 
 impl Opened {
     async fn open(spec: &crds::Destination, secrets: &dyn Secrets, options: &Options) -> Result<Self> {
-        let crds::Destination { postgres, mysql, sqlite, ca_secret_ref } = spec;
+        let crds::Destination {
+            postgres,
+            mysql,
+            sqlite,
+            ca_secret_ref,
+        } = spec;
         match (postgres, mysql, sqlite) {
             (Some(postgres), None, None) => {
                 let mut config = PostgresConfig::new("", &postgres.schema);
@@ -270,7 +314,9 @@ impl Opened {
             (None, Some(_), None) => Err(Error::NotServed(
                 "destination.mysql is not served by this version: choose postgres or sqlite".to_owned(),
             )),
-            _ => Err(problem("destination: exactly one of postgres, mysql and sqlite is needed".to_owned())),
+            _ => Err(problem(
+                "destination: exactly one of postgres, mysql and sqlite is needed".to_owned(),
+            )),
         }
     }
 

@@ -127,7 +127,18 @@ impl Error {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Salesforce(error) => error.retry(),
-            _ => self.kind().retry(),
+            Self::Plan(_)
+            | Self::Secret { .. }
+            | Self::SchemaChanged { .. }
+            | Self::PlanChanged { .. }
+            | Self::SchemaConflict { .. }
+            | Self::Database { .. }
+            | Self::Value { .. }
+            | Self::RowsExist { .. }
+            | Self::Fenced { .. }
+            | Self::NotServed(_)
+            | Self::Cancelled
+            | Self::Internal(_) => self.kind().retry(),
         }
     }
 
@@ -158,7 +169,18 @@ impl Error {
     pub fn message(&self) -> String {
         match self {
             Self::Salesforce(error) => error.message(),
-            _ => self.to_string(),
+            Self::Plan(_)
+            | Self::Secret { .. }
+            | Self::SchemaChanged { .. }
+            | Self::PlanChanged { .. }
+            | Self::SchemaConflict { .. }
+            | Self::Database { .. }
+            | Self::Value { .. }
+            | Self::RowsExist { .. }
+            | Self::Fenced { .. }
+            | Self::NotServed(_)
+            | Self::Cancelled
+            | Self::Internal(_) => self.to_string(),
         }
     }
 }

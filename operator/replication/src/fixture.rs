@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::plan::{
-    Column, ColumnKind, ColumnSource, Deletes, FieldPath, Identifier, ObjectName, ObjectPlan, PlanHash,
-};
+use crate::plan::{Column, ColumnKind, ColumnSource, Deletes, FieldPath, Identifier, ObjectName, ObjectPlan, PlanHash};
 
 /// Contact with two columns beside key and stamp.
 pub(crate) fn contact() -> ObjectPlan {

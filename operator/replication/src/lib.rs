@@ -23,7 +23,7 @@ mod error;
 #[cfg(test)]
 mod fixture;
 mod run;
-mod source;
 mod soql;
+mod source;
 
 pub use error::{Error, Problems, Result};

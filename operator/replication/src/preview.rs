@@ -76,7 +76,10 @@ fn map(plan: &ObjectPlan, batch: &Batch, row: usize) -> PreviewRow {
         ColumnSource::Empty | ColumnSource::DeletedAt => None,
         ColumnSource::IsDeleted => Some("false".to_owned()),
     });
-    PreviewRow { mapped: mapped.collect(), raw: (0..batch.width()).map(|at| value(at).map(str::to_owned)).collect() }
+    PreviewRow {
+        mapped: mapped.collect(),
+        raw: (0..batch.width()).map(|at| value(at).map(str::to_owned)).collect(),
+    }
 }
 
 /// Takes the records of a page, which the LIMIT bounds.
@@ -113,7 +116,8 @@ mod tests {
             source,
         };
         let parts = vec![TemplatePart::Literal("https://x/".to_owned()), TemplatePart::Field(3)];
-        plan.columns.push(column("url", ColumnSource::Template(UrlTemplate { parts })));
+        plan.columns
+            .push(column("url", ColumnSource::Template(UrlTemplate { parts })));
         plan.columns.push(column("fax", ColumnSource::Empty));
         plan.columns.push(column("is_deleted", ColumnSource::IsDeleted));
         plan.columns.push(column("deleted_at", ColumnSource::DeletedAt));
@@ -122,8 +126,16 @@ mod tests {
         batch.set(0, "003");
         batch.set(3, "O Hara");
         let row = map(&plan, &batch, 0);
-        let text = |values: &[Option<String>]| values.iter().map(|v| v.clone().unwrap_or("-".into())).collect::<Vec<_>>();
+        let text = |values: &[Option<String>]| {
+            values
+                .iter()
+                .map(|v| v.clone().unwrap_or("-".into()))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(text(&row.raw), ["003", "-", "-", "O Hara", "-"]);
-        assert_eq!(text(&row.mapped), ["003", "-", "O Hara", "-", "https://x/O%20Hara", "-", "false", "-"]);
+        assert_eq!(
+            text(&row.mapped),
+            ["003", "-", "O Hara", "-", "https://x/O%20Hara", "-", "false", "-"]
+        );
     }
 }

@@ -24,9 +24,10 @@ use salesforce::{Client, ErrorKind, Retry, clock::SharedClock};
 use serde::Serialize;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::{
-    Error, Result,
+    Error, Problems, Result,
     budget::ByteBudget,
     destination::{Destination, ObjectTable},
     plan::{ObjectName, ObjectPlan},
@@ -144,7 +145,12 @@ struct Ended {
 impl Environment {
     /// The machine's clock, the process's random numbers, the default budget.
     pub fn new(clock: SharedClock, observer: Arc<dyn Observer>) -> Self {
-        Self { clock, random: Arc::new(SystemRandomness), budget: ByteBudget::default(), observer }
+        Self {
+            clock,
+            random: Arc::new(SystemRandomness),
+            budget: ByteBudget::default(),
+            observer,
+        }
     }
 }
 
@@ -163,10 +169,23 @@ impl TickReport {
 impl<D: Destination> Replicator<D> {
     /// Knows its objects and has done nothing yet.
     pub fn new(parts: Parts<D>) -> Self {
-        let Parts { owner, plans, client, destination, environment, settings } = parts;
+        let Parts {
+            owner,
+            plans,
+            client,
+            destination,
+            environment,
+            settings,
+        } = parts;
         let schedule = Schedule::new(Arc::clone(&environment.clock), Arc::clone(&environment.random));
         Self {
-            shared: Arc::new(Shared { owner, client, destination, environment, overlap: settings.overlap }),
+            shared: Arc::new(Shared {
+                owner,
+                client,
+                destination,
+                environment,
+                overlap: settings.overlap,
+            }),
             plans,
             parallelism: settings.parallelism.max(1),
             memory: BTreeMap::new(),
@@ -194,7 +213,11 @@ impl<D: Destination> Replicator<D> {
     pub async fn states(&self) -> Vec<Result<Option<State>>> {
         let mut states = Vec::with_capacity(self.plans.len());
         for plan in &self.plans {
-            let opened = self.shared.destination.open(Arc::clone(plan), self.shared.owner.clone()).await;
+            let opened = self
+                .shared
+                .destination
+                .open(Arc::clone(plan), self.shared.owner.clone())
+                .await;
             states.push(match opened {
                 Ok(mut table) => table.read_state().await.and_then(|state| fits(plan, state)),
                 Err(error) => Err(error),
@@ -237,6 +260,10 @@ impl<D: Destination> Replicator<D> {
                     "runs of kind {kind:?} are not served by this version; Initial and Incremental are"
                 )));
             }
+        }
+        if let Some(unknown) = request.unknown(&self.plans) {
+            let text = format!("{unknown} is not an object of the resource");
+            return Err(Error::Plan(Problems(vec![text])));
         }
         let turns: Vec<_> = self
             .plans
@@ -295,12 +322,16 @@ impl<D: Destination> Replicator<D> {
                 let task = running.spawn(Box::pin(Arc::clone(&self.shared).take(turn.clone())));
                 started.insert(task.id(), (turn, start));
             }
-            let Some(joined) = running.join_next_with_id().await else { break };
+            let Some(joined) = running.join_next_with_id().await else {
+                break;
+            };
             let (id, turned) = match joined {
                 Ok((id, turned)) => (id, Some(turned)),
                 Err(broken) => (broken.id(), None),
             };
-            let Some((turn, start)) = started.remove(&id) else { continue };
+            let Some((turn, start)) = started.remove(&id) else {
+                continue;
+            };
             let object = &turn.plan.object;
             let ended = match turned {
                 Some(Turned::Ran(ended)) => *ended,
@@ -343,6 +374,12 @@ enum Turned {
     NothingToDo,
 }
 
+/// What a run has learned before it ends, for the report of one that fails.
+struct Seen {
+    kind: RunKind,
+    state: Option<State>,
+}
+
 /// What an object's state asks for.
 enum Need {
     Initial(Option<State>),
@@ -356,9 +393,10 @@ impl<D: Destination> Shared<D> {
         let start_time = self.environment.clock.now();
         let client = self.client.counted();
         let tally = Tally::default();
-        let mut kind = turn.presumed();
+        let mut seen = Seen { kind: turn.presumed(), state: None };
         let outcome = {
-            let run = Box::pin(self.run(&turn, &client, &tally, &mut kind));
+            let span = tracing::info_span!("run", replicator = self.owner.replicator, object = %turn.plan.object);
+            let run = Box::pin(self.run(&turn, &client, &tally, &mut seen).instrument(span));
             tokio::select! {
                 biased;
                 () = turn.cancel.cancelled() => Err(Error::Cancelled),
@@ -370,7 +408,8 @@ impl<D: Destination> Shared<D> {
             Ok(Some(memory)) => Ok(memory),
             Err(error) => Err(error),
         };
-        let known = outcome.as_ref().ok().or(turn.memory.as_ref());
+        let Seen { kind, state } = seen;
+        let known = outcome.as_ref().ok();
         let report = RunReport {
             object: turn.plan.object.to_string(),
             table: turn.plan.table.to_string(),
@@ -382,8 +421,11 @@ impl<D: Destination> Shared<D> {
             rows_deleted: tally.rows_deleted(),
             api_calls: client.calls(),
             removed_characters: tally.removed_characters(),
-            rows: known.map_or(0, |memory| memory.state.rows),
-            watermark: known.and_then(|memory| memory.watermark),
+            rows: known.map(|memory| &memory.state).or(state.as_ref()).map_or(0, |state| state.rows),
+            watermark: known.map_or_else(
+                || state.and_then(|state| state.checkpoint.watermark),
+                |memory| memory.watermark,
+            ),
             error: outcome.as_ref().err().map(RunError::from),
         };
         self.tell_end(&turn.plan.object, &report);
@@ -391,19 +433,14 @@ impl<D: Destination> Shared<D> {
     }
 
     /// `None` where there is nothing of the asked kind to do.
-    async fn run(
-        &self,
-        turn: &Turn,
-        client: &Client,
-        tally: &Tally,
-        kind: &mut RunKind,
-    ) -> Result<Option<Memory>> {
+    async fn run(&self, turn: &Turn, client: &Client, tally: &Tally, seen: &mut Seen) -> Result<Option<Memory>> {
         let plan = &turn.plan;
         let environment = &self.environment;
         let mut table = self.destination.open(Arc::clone(plan), self.owner.clone()).await?;
         let state = fits(plan, table.read_state().await?)?;
+        seen.state.clone_from(&state);
         let need = turn.need(state)?;
-        *kind = match &need {
+        seen.kind = match &need {
             Need::Initial(_) => RunKind::Initial,
             Need::Incremental { .. } => RunKind::Incremental,
             Need::Nothing => return Ok(None),
@@ -411,8 +448,8 @@ impl<D: Destination> Shared<D> {
         let retries = Retries::new(Arc::clone(&environment.clock), Arc::clone(&environment.random));
         let context = Context {
             plan,
-            kind: *kind,
-            feed: Feed::new(plan, client.clone(), environment.budget.clone(), retries),
+            kind: seen.kind,
+            feed: Feed::new(plan, client.clone(), &environment.budget, retries),
             clock: &environment.clock,
             observer: environment.observer.as_ref(),
             limits: Limits::new(self.destination.capabilities().segment_rows),
@@ -421,10 +458,12 @@ impl<D: Destination> Shared<D> {
         };
         context.tell(&Event::Started);
         match need {
-            Need::Initial(state) => Box::pin(initial::run(&context, &mut table, state.as_ref())).await.map(Some),
-            Need::Incremental { state, from } => {
-                Box::pin(incremental::run(&context, &mut table, &state, from)).await.map(Some)
-            }
+            Need::Initial(state) => Box::pin(initial::run(&context, &mut table, state.as_ref()))
+                .await
+                .map(Some),
+            Need::Incremental { state, from } => Box::pin(incremental::run(&context, &mut table, &state, from))
+                .await
+                .map(Some),
             Need::Nothing => Ok(None),
         }
     }
@@ -456,11 +495,29 @@ impl<D: Destination> Shared<D> {
             "the run of {} panicked; the log has its place, which is what a report of this defect needs",
             turn.plan.object
         ));
-        Ended { report: self.unstarted(turn, start, RunError::from(&error)), outcome: Err(error) }
+        Ended {
+            report: self.unstarted(turn, start, RunError::from(&error)),
+            outcome: Err(error),
+        }
     }
 
     fn tell_end(&self, object: &ObjectName, report: &RunReport) {
-        self.environment.observer.observe(object, report.kind, &Event::Ended(report.clone()));
+        // A run that found nothing is not worth a line; one that failed gets its own.
+        if report.error.is_none() && (report.rows_written > 0 || report.rows_deleted > 0) {
+            let RunReport {
+                kind,
+                rows_read,
+                rows_written,
+                rows_deleted,
+                api_calls,
+                ..
+            } = report;
+            let replicator = &self.owner.replicator;
+            tracing::info!(replicator, %object, ?kind, rows_read, rows_written, rows_deleted, api_calls, "rows changed");
+        }
+        self.environment
+            .observer
+            .observe(object, report.kind, &Event::Ended(report.clone()));
     }
 }
 
@@ -475,7 +532,9 @@ impl Turn {
 
     /// The run that a state asks for.
     fn need(&self, state: Option<State>) -> Result<Need> {
-        let Some(state) = state else { return Ok(Need::Initial(None)) };
+        let Some(state) = state else {
+            return Ok(Need::Initial(None));
+        };
         match state.checkpoint.phase {
             Phase::Initial => Ok(Need::Initial(Some(state))),
             Phase::Live if self.asked == Some(RunKind::Initial) => Ok(Need::Nothing),
@@ -501,6 +560,12 @@ impl Turn {
 }
 
 impl TickRequest {
+    /// An object that is asked for and not there.
+    fn unknown(&self, plans: &[Arc<ObjectPlan>]) -> Option<&str> {
+        let is_known = |name: &&String| plans.iter().any(|plan| plan.object.as_str().eq_ignore_ascii_case(name));
+        self.objects.iter().flatten().find(|name| !is_known(name)).map(String::as_str)
+    }
+
     /// Whether the request asks for this object.
     fn names(&self, object: &ObjectName) -> bool {
         match &self.objects {
@@ -512,7 +577,11 @@ impl TickRequest {
 
 impl From<&Error> for RunError {
     fn from(error: &Error) -> Self {
-        Self { kind: error.kind(), reason: error.reason(), message: error.message() }
+        Self {
+            kind: error.kind(),
+            reason: error.reason(),
+            message: error.message(),
+        }
     }
 }
 
@@ -520,7 +589,12 @@ impl From<&Error> for RunError {
 /// business of Refresh.
 fn fits(plan: &ObjectPlan, state: Option<State>) -> Result<Option<State>> {
     let Some(state) = state else { return Ok(None) };
-    let changed = |message: String| Err(Error::PlanChanged { object: plan.object.clone(), message });
+    let changed = |message: String| {
+        Err(Error::PlanChanged {
+            object: plan.object.clone(),
+            message,
+        })
+    };
     if state.table_name != plan.table.as_str() {
         return changed(format!(
             "its rows are in table {}, and the resource now asks for table {}; moving to another table is not served by \

@@ -26,14 +26,20 @@ use crate::plan::ObjectName;
 pub const TRIES: u32 = 5;
 
 /// Pauses between tries of one call.
-pub const WITHIN_RUN: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
+pub const WITHIN_RUN: Backoff = Backoff {
+    first: Duration::from_secs(1),
+    longest: Duration::from_secs(30),
+};
 
 /// Pauses between runs of an object that failed for a passing reason. Ten minutes at most: an outage that is over is
 /// noticed soon, and one call each ten minutes disturbs nobody.
-pub const ACROSS_TICKS: Backoff = Backoff { first: Duration::from_secs(10), longest: Duration::from_secs(600) };
+pub const ACROSS_TICKS: Backoff = Backoff {
+    first: Duration::from_secs(10),
+    longest: Duration::from_mins(10),
+};
 
 /// What a person must mend is looked at once an hour (design 6.10).
-pub const HOURLY: Duration = Duration::from_secs(3600);
+pub const HOURLY: Duration = Duration::from_hours(1);
 
 /// Source of the jitter.
 pub trait Randomness: fmt::Debug + Send + Sync + 'static {
@@ -134,7 +140,11 @@ struct Waiting {
 impl Schedule {
     /// Nothing waits.
     pub fn new(clock: SharedClock, random: Arc<dyn Randomness>) -> Self {
-        Self { clock, random, waiting: BTreeMap::new() }
+        Self {
+            clock,
+            random,
+            waiting: BTreeMap::new(),
+        }
     }
 
     /// An object's run failed: it waits as `retry` says.
@@ -161,7 +171,9 @@ impl Schedule {
 
     /// Whether an object may run: it did not fail, or has waited.
     pub fn is_due(&self, object: &ObjectName) -> bool {
-        self.waiting.get(object).is_none_or(|waiting| waiting.until <= self.clock.monotonic())
+        self.waiting
+            .get(object)
+            .is_none_or(|waiting| waiting.until <= self.clock.monotonic())
     }
 
     /// How long until the first waiting object may run; `None` where none waits, zero where one has waited.
@@ -227,9 +239,13 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_their_bound_with_jitter_of_half() {
-        let high: Vec<_> = (1..=8).map(|failures| ACROSS_TICKS.pause(failures, &Loaded::High)).collect();
+        let high: Vec<_> = (1..=8)
+            .map(|failures| ACROSS_TICKS.pause(failures, &Loaded::High))
+            .collect();
         assert_eq!(seconds(&high), [10, 20, 40, 80, 160, 320, 600, 600]);
-        let low: Vec<_> = (1..=8).map(|failures| ACROSS_TICKS.pause(failures, &Loaded::Low)).collect();
+        let low: Vec<_> = (1..=8)
+            .map(|failures| ACROSS_TICKS.pause(failures, &Loaded::Low))
+            .collect();
         assert_eq!(seconds(&low), [5, 10, 20, 40, 80, 160, 300, 300]);
         assert_eq!(ACROSS_TICKS.pause(u32::MAX, &Loaded::High), ACROSS_TICKS.longest);
     }
@@ -252,7 +268,10 @@ mod tests {
         assert!(schedule.is_due(&contact));
         assert!(!schedule.is_due(&account));
         schedule.failed(&contact, Retry::Backoff);
-        assert_eq!((schedule.failures(&contact), schedule.next_try_in()), (2, Some(Duration::from_secs(20))));
+        assert_eq!(
+            (schedule.failures(&contact), schedule.next_try_in()),
+            (2, Some(Duration::from_secs(20)))
+        );
         schedule.failed(&contact, Retry::After(Duration::from_secs(900)));
         assert_eq!(schedule.next_try_in(), Some(Duration::from_secs(900)));
 

@@ -84,7 +84,11 @@ fn text(value: &str) -> String {
 /// A dateTime literal. Stamps have whole seconds (salesforce-api.md 5.4); milliseconds are written only where there are
 /// any.
 fn moment(at: Timestamp) -> String {
-    let form = if at.subsec_millisecond() == 0 { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S.%3fZ" };
+    let form = if at.subsec_millisecond() == 0 {
+        "%Y-%m-%dT%H:%M:%SZ"
+    } else {
+        "%Y-%m-%dT%H:%M:%S.%3fZ"
+    };
     at.strftime(form).to_string()
 }
 
@@ -104,7 +108,10 @@ mod tests {
             query(&plan, &Rows::Live, None, None),
             "SELECT Id, SystemModstamp, IsDeleted, LastName, Account.Name FROM Contact WHERE IsDeleted = false ORDER BY Id"
         );
-        let after = Position { stamp: None, id: "003000000000001AAA".to_owned() };
+        let after = Position {
+            stamp: None,
+            id: "003000000000001AAA".to_owned(),
+        };
         assert_eq!(
             query(&plan, &Rows::Live, Some(&after), Some(2000)),
             "SELECT Id, SystemModstamp, IsDeleted, LastName, Account.Name FROM Contact \
@@ -117,21 +124,35 @@ mod tests {
         let mut plan = fixture::contact();
         plan.is_deleted = None;
         plan.select.truncate(2);
-        assert_eq!(query(&plan, &Rows::Live, None, None), "SELECT Id, SystemModstamp FROM Contact ORDER BY Id");
+        assert_eq!(
+            query(&plan, &Rows::Live, None, None),
+            "SELECT Id, SystemModstamp FROM Contact ORDER BY Id"
+        );
     }
 
     #[test]
     fn changes_are_inclusive() {
         let plan = fixture::contact();
         let soql = query(&plan, &Rows::ChangedSince(at("2026-11-24T13:20:18Z")), None, None);
-        assert!(soql.ends_with("WHERE SystemModstamp >= 2026-11-24T13:20:18Z ORDER BY SystemModstamp, Id"), "{soql}");
+        assert!(
+            soql.ends_with("WHERE SystemModstamp >= 2026-11-24T13:20:18Z ORDER BY SystemModstamp, Id"),
+            "{soql}"
+        );
     }
 
     #[test]
     fn changes_go_on_inside_a_second() {
         let plan = fixture::contact();
-        let after = Position { stamp: Some(at("2026-11-24T13:20:18Z")), id: "0030".to_owned() };
-        let soql = query(&plan, &Rows::ChangedSince(at("2026-11-24T13:00:00Z")), Some(&after), None);
+        let after = Position {
+            stamp: Some(at("2026-11-24T13:20:18Z")),
+            id: "0030".to_owned(),
+        };
+        let soql = query(
+            &plan,
+            &Rows::ChangedSince(at("2026-11-24T13:00:00Z")),
+            Some(&after),
+            None,
+        );
         assert!(
             soql.ends_with(
                 "WHERE (SystemModstamp > 2026-11-24T13:20:18Z OR (SystemModstamp = 2026-11-24T13:20:18Z AND Id > '0030')) \
@@ -139,8 +160,16 @@ mod tests {
             ),
             "{soql}"
         );
-        let after = Position { stamp: Some(at("2026-11-24T13:20:18.250Z")), id: "0030".to_owned() };
-        let soql = query(&plan, &Rows::ChangedSince(at("2026-11-24T13:00:00Z")), Some(&after), None);
+        let after = Position {
+            stamp: Some(at("2026-11-24T13:20:18.250Z")),
+            id: "0030".to_owned(),
+        };
+        let soql = query(
+            &plan,
+            &Rows::ChangedSince(at("2026-11-24T13:00:00Z")),
+            Some(&after),
+            None,
+        );
         assert!(soql.contains("SystemModstamp > 2026-11-24T13:20:18.250Z"), "{soql}");
     }
 

@@ -107,9 +107,15 @@ struct Held {
 }
 
 impl Feed {
-    pub(crate) fn new(plan: &ObjectPlan, client: Client, budget: ByteBudget, retries: Retries) -> Self {
+    pub(crate) fn new(plan: &ObjectPlan, client: Client, budget: &ByteBudget, retries: Retries) -> Self {
         let select = SelectList::new(plan.select.iter().map(ToString::to_string));
-        Self { client, select: Arc::new(select), width: plan.select.len(), budget, retries }
+        Self {
+            client,
+            select: Arc::new(select),
+            width: plan.select.len(),
+            budget: budget.with_reserve(),
+            retries,
+        }
     }
 
     /// The client whose calls this run counts.
@@ -126,7 +132,10 @@ impl Source {
         let mut tasks = JoinSet::new();
         tasks.spawn(fetch(feed.clone(), soql, wanted, pages));
         tasks.spawn(parse(feed.clone(), wanted, fetched, items));
-        Self { items: received, _tasks: tasks }
+        Self {
+            items: received,
+            _tasks: tasks,
+        }
     }
 
     /// The next item; `None` after the end, after a failure, and where a task broke off. Cancel safe.
@@ -141,7 +150,9 @@ async fn fetch(feed: Feed, soql: String, wanted: Pages, pages: mpsc::Sender<sale
     let mut locator = None;
     loop {
         // The semaphore is never closed.
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else {
+            return;
+        };
         let answer = match &locator {
             None => feed.retries.call(|| feed.client.query(QueryScope::All, &soql)).await,
             Some(locator) => feed.retries.call(|| feed.client.query_more(locator)).await,
@@ -177,7 +188,13 @@ async fn parse(
             Ok(held) => held,
             Err(error) => {
                 // Nobody listens: the run has ended.
-                items.send(Err(Failure { stage: Stage::Fetch, error })).await.ok();
+                items
+                    .send(Err(Failure {
+                        stage: Stage::Fetch,
+                        error,
+                    }))
+                    .await
+                    .ok();
                 return;
             }
         };
@@ -202,7 +219,13 @@ async fn parse(
             Ok(Ok(_records)) => {}
             Ok(Err(error)) => {
                 // Nobody listens: the run has ended.
-                items.send(Err(Failure { stage: Stage::Parse, error })).await.ok();
+                items
+                    .send(Err(Failure {
+                        stage: Stage::Parse,
+                        error,
+                    }))
+                    .await
+                    .ok();
                 return;
             }
             // The parser panicked, or the runtime goes down. The stream ends without its end, which the reader reports.
@@ -230,7 +253,14 @@ struct Filler {
 impl Filler {
     fn new(feed: &Feed, first_page: bool, items: mpsc::Sender<Result<Item, Failure>>) -> Self {
         let (width, budget) = (feed.width, feed.budget.clone());
-        Self { batch: None, width, first_page, budget, items, runtime: Handle::current() }
+        Self {
+            batch: None,
+            width,
+            first_page,
+            budget,
+            items,
+            runtime: Handle::current(),
+        }
     }
 
     /// Waits for the right to fill a batch, or for the end of the run.
@@ -251,7 +281,7 @@ impl Filler {
             Some(batch) => {
                 let first_page = self.first_page;
                 self.items.blocking_send(Ok(Item::Batch { batch, first_page })).is_ok()
-            },
+            }
             // No permit came: nobody listens any more.
             None => !self.items.is_closed(),
         }
@@ -276,6 +306,10 @@ impl RecordSink for Filler {
 
     fn end_record(&mut self) -> ControlFlow<()> {
         let full = self.batch.as_ref().is_none_or(Batch::is_full);
-        if !full || self.hand_on() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if !full || self.hand_on() {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
     }
 }

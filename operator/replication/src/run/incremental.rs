@@ -46,8 +46,15 @@ pub(crate) async fn run<T: ObjectTable>(
         return touch(context, table, state.clone(), mark.complete()).await;
     }
 
-    let mut checkpoint = Checkpoint { watermark: Some(from), ..state.checkpoint.clone() };
-    let mut write = if unfinished { StateWrite::Always } else { StateWrite::WithRows };
+    let mut checkpoint = Checkpoint {
+        watermark: Some(from),
+        ..state.checkpoint.clone()
+    };
+    let mut write = if unfinished {
+        StateWrite::Always
+    } else {
+        StateWrite::WithRows
+    };
     loop {
         table.begin(Load::Merge).await?;
         let filled = match next.take() {
@@ -116,12 +123,15 @@ async fn touch<T: ObjectTable>(
         state.checkpoint.checked_at = Some(now);
         table.touch(&state.checkpoint, now).await?;
     }
-    Ok(Memory { state, watermark: Some(watermark) })
+    Ok(Memory {
+        state,
+        watermark: Some(watermark),
+    })
 }
 
 /// Shows the mark the stamps of a batch.
 fn see(mark: &mut Mark, plan: &ObjectPlan, batch: &Batch) {
     for row in 0..batch.rows() {
-        mark.see(batch.get(row, plan.stamp).and_then(|stamp| stamp.parse().ok()));
+        mark.see(batch.moment(row, plan.stamp));
     }
 }

@@ -66,7 +66,9 @@ pub(crate) async fn run<T: ObjectTable>(context: &Context<'_>, table: &mut T, st
         ..checkpoint
     };
     table.begin(Load::Merge).await?;
-    let counts = table.commit(&checkpoint, Deletions::Apply, StateWrite::Always, now).await?;
+    let counts = table
+        .commit(&checkpoint, Deletions::Apply, StateWrite::Always, now)
+        .await?;
     if !counts.is_empty() {
         context.committed(counts);
     }
@@ -86,11 +88,15 @@ async fn load_rows<T: ObjectTable>(
         table.begin(load).await?;
         let mut last_id = None;
         let seen = |batch: &Batch| {
-            last_id = batch.get(batch.rows().saturating_sub(1), context.plan.id).map(str::to_owned);
+            last_id = batch
+                .get(batch.rows().saturating_sub(1), context.plan.id)
+                .map(str::to_owned);
         };
         let filled = segment::fill(context, table, &mut reader, batch, seen).await?;
         checkpoint.last_id = last_id.or(checkpoint.last_id.take());
-        let counts = table.commit(checkpoint, Deletions::Keep, StateWrite::Always, context.clock.now()).await?;
+        let counts = table
+            .commit(checkpoint, Deletions::Keep, StateWrite::Always, context.clock.now())
+            .await?;
         context.committed(counts);
         match filled {
             segment::Filled::Full(batch) => next = Some(batch),

@@ -77,13 +77,17 @@ impl Context<'_> {
     pub(crate) fn read(&self, batch: &Batch) {
         let rows = u64::try_from(batch.rows()).unwrap_or(u64::MAX);
         let before = self.tally.rows_read.fetch_add(rows, Ordering::Relaxed);
-        self.tally.removed_characters.fetch_add(batch.removed_characters(), Ordering::Relaxed);
+        self.tally
+            .removed_characters
+            .fetch_add(batch.removed_characters(), Ordering::Relaxed);
         self.tell(&Event::Read(before.saturating_add(rows)));
     }
 
     /// Counts what a segment changed.
     pub(crate) fn committed(&self, counts: Counts) {
-        self.tally.rows_written.fetch_add(counts.inserted.saturating_add(counts.updated), Ordering::Relaxed);
+        self.tally
+            .rows_written
+            .fetch_add(counts.inserted.saturating_add(counts.updated), Ordering::Relaxed);
         self.tally.rows_deleted.fetch_add(counts.deleted, Ordering::Relaxed);
         self.tell(&Event::Committed(counts));
     }
@@ -91,9 +95,10 @@ impl Context<'_> {
     /// An error of Salesforce's that ended the run; a field or an object that is gone is told with the object's name.
     pub(crate) fn explain(&self, error: salesforce::Error) -> Error {
         match error.code() {
-            Some("INVALID_FIELD" | "INVALID_TYPE") => {
-                Error::SchemaChanged { object: self.plan.object.clone(), source: error }
-            }
+            Some("INVALID_FIELD" | "INVALID_TYPE") => Error::SchemaChanged {
+                object: self.plan.object.clone(),
+                source: error,
+            },
             Some(_) | None => Error::Salesforce(error),
         }
     }
@@ -101,7 +106,11 @@ impl Context<'_> {
     /// Salesforce's clock.
     pub(crate) async fn server_now(&self) -> Result<Timestamp> {
         let client = self.feed.client();
-        self.feed.retries.call(|| client.server_now()).await.map_err(|error| self.explain(error))
+        self.feed
+            .retries
+            .call(|| client.server_now())
+            .await
+            .map_err(|error| self.explain(error))
     }
 }
 
@@ -131,6 +140,8 @@ pub(crate) async fn remember<T: ObjectTable>(
 ) -> Result<Memory> {
     match table.read_state().await? {
         Some(state) => Ok(Memory { state, watermark }),
-        None => Err(Error::Fenced { object: context.plan.object.clone() }),
+        None => Err(Error::Fenced {
+            object: context.plan.object.clone(),
+        }),
     }
 }

@@ -6,7 +6,7 @@
 //! * **A dead locator**: a cursor lives two days, a locator serves once, a server may forget both (salesforce-api.md 12,
 //!   14). The next query begins with `Id > last`, or the same of stamp and Id.
 //! * **A page that cannot be read** for a passing reason, such as a body that was cut off: the same.
-//! * **QUERY_TIMEOUT**: Salesforce gives a query two minutes. A smaller one may fit in: the reading goes on in queries with
+//! * **`QUERY_TIMEOUT`**: Salesforce gives a query two minutes. A smaller one may fit in: the reading goes on in queries with
 //!   a LIMIT, of which only the first page is read, each behind the last row of the one before it.
 //!
 //! *Behind the last row* needs care where rows are ordered by their stamps: a later page may show a row with a stamp that
@@ -33,7 +33,7 @@ use crate::{
 /// Restarts without progress.
 const RESTARTS: u32 = 5;
 
-/// Rows of a query after the first and after the second QUERY_TIMEOUT. 2000 is one page; 200 is what is left to try
+/// Rows of a query after the first and after the second `QUERY_TIMEOUT`. 2000 is one page; 200 is what is left to try
 /// where each row is dear (formulas over formulas).
 const SMALLER: [u32; 2] = [2000, 200];
 
@@ -131,7 +131,9 @@ impl<'run> Reader<'run> {
 
     /// Moves the place where another query would go on.
     fn advance(&mut self, batch: &Batch, first_page: bool) -> Result<()> {
-        self.given = self.given.saturating_add(u64::try_from(batch.rows()).unwrap_or(u64::MAX));
+        self.given = self
+            .given
+            .saturating_add(u64::try_from(batch.rows()).unwrap_or(u64::MAX));
         for row in (0..batch.rows()).rev() {
             let position = self.position_of(batch, row)?;
             let holds = match position.stamp {
@@ -154,14 +156,15 @@ impl<'run> Reader<'run> {
         let plan = self.context.plan;
         let missing = |field: &str| {
             let object = self.context.object();
-            Error::Internal(format!("{object}: Salesforce sent a record without {field}, the reading cannot go on"))
+            Error::Internal(format!(
+                "{object}: Salesforce sent a record without {field}, the reading cannot go on"
+            ))
         };
         let id = batch.get(row, plan.id).ok_or_else(|| missing("Id"))?.to_owned();
         let stamp = match self.rows {
             Rows::Live => None,
             Rows::ChangedSince(_) => {
-                let text = batch.get(row, plan.stamp).ok_or_else(|| missing("SystemModstamp"))?;
-                Some(text.parse().map_err(|_unreadable: jiff::Error| missing("a readable SystemModstamp"))?)
+                Some(batch.moment(row, plan.stamp).ok_or_else(|| missing("a readable SystemModstamp"))?)
             }
         };
         Ok(Position { stamp, id })

@@ -45,7 +45,10 @@ pub(crate) enum Filled {
 
 impl Limits {
     pub(crate) fn new(rows: u64) -> Self {
-        Self { rows: rows.max(1), bytes: SEGMENT_BYTES }
+        Self {
+            rows: rows.max(1),
+            bytes: SEGMENT_BYTES,
+        }
     }
 }
 

@@ -37,10 +37,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 /// The watermark is written without rows when it has moved this far (design 6.3).
-const WRITTEN_AFTER: Duration = Duration::from_secs(3600);
+const WRITTEN_AFTER: Duration = Duration::from_hours(1);
 
 /// `checked_at` is not written more often than this (design 6.1).
-const CHECKED_AFTER: Duration = Duration::from_secs(900);
+const CHECKED_AFTER: Duration = Duration::from_mins(15);
 
 /// How far the watermark may move while a run goes on.
 #[derive(Debug)]
@@ -55,7 +55,13 @@ pub(crate) struct Mark {
 impl Mark {
     /// A run from `watermark` whose first query starts at `query_start`; see [`settled_before`] for `settled`.
     pub(crate) fn new(watermark: Timestamp, query_start: Timestamp, settled: Timestamp) -> Self {
-        Self { watermark, query_start, settled, reached: None, in_order: true }
+        Self {
+            watermark,
+            query_start,
+            settled,
+            reached: None,
+            in_order: true,
+        }
     }
 
     /// A row arrived; `None` is a stamp that cannot be read.
@@ -88,8 +94,14 @@ impl Mark {
 pub(crate) fn lower_bound(watermark: Timestamp, overlap: Duration) -> Timestamp {
     let bound = watermark.checked_sub(overlap).unwrap_or(Timestamp::MIN);
     // Only the very first second of the calendar has no whole second below it.
-    Timestamp::from_second(bound.as_nanosecond().div_euclid(1_000_000_000).try_into().unwrap_or(i64::MIN))
-        .unwrap_or(Timestamp::MIN)
+    Timestamp::from_second(
+        bound
+            .as_nanosecond()
+            .div_euclid(1_000_000_000)
+            .try_into()
+            .unwrap_or(i64::MIN),
+    )
+    .unwrap_or(Timestamp::MIN)
 }
 
 /// Rows with an older stamp are where the query of `query_start` has put them.
@@ -173,7 +185,10 @@ mod tests {
     #[test]
     fn the_overlap_cannot_leave_the_calendar() {
         assert_eq!(lower_bound(at(600), Duration::from_secs(600)), at(0));
-        assert_eq!(lower_bound(at(600) + Duration::from_millis(999), Duration::ZERO), at(600));
+        assert_eq!(
+            lower_bound(at(600) + Duration::from_millis(999), Duration::ZERO),
+            at(600)
+        );
         assert_eq!(lower_bound(Timestamp::MIN, Duration::from_secs(600)), Timestamp::MIN);
     }
 
