@@ -1,0 +1,211 @@
+//! What the server and the driver say, as errors that tell an administrator what to do.
+//!
+//! The message names what was being done, the server's own short text where it holds only names, and the remedy. The
+//! source, for the log, has SQLSTATE, table and constraint. Neither has the server's detail or context: those quote
+//! values (`Key (email)=(..) already exists`, `COPY contact, line 7, column ..`).
+
+use std::fmt;
+
+use salesforce::ErrorKind;
+use sqlx::postgres::PgDatabaseError;
+
+use crate::Error;
+
+/// Where a database is, for messages: never the password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Endpoint {
+    /// `host:port`, or the socket's folder.
+    pub(super) server: String,
+    pub(super) database: String,
+    pub(super) role: String,
+    pub(super) schema: String,
+}
+
+/// What was being done when something went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doing<'a> {
+    Connecting,
+    ReadingState,
+    MakingState,
+    MakingTable(&'a str),
+    Staging(&'a str),
+    Loading(&'a str),
+    Merging(&'a str),
+    WritingState(&'a str),
+    Indexing(&'a str),
+}
+
+impl fmt::Display for Doing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connecting => f.write_str("connecting"),
+            Self::ReadingState => f.write_str("reading the replication state"),
+            Self::MakingState => f.write_str("making the state tables"),
+            Self::MakingTable(table) => write!(f, "making table {table}"),
+            Self::Staging(table) => write!(f, "making the temporary table for {table}"),
+            Self::Loading(table) => write!(f, "loading rows for {table}"),
+            Self::Merging(table) => write!(f, "merging rows into {table}"),
+            Self::WritingState(table) => write!(f, "writing the replication state of {table}"),
+            Self::Indexing(table) => write!(f, "building the indexes of {table}"),
+        }
+    }
+}
+
+impl Doing<'_> {
+    /// The right that is missing when the server refuses, as a statement that gives it.
+    fn grant(self, endpoint: &Endpoint) -> String {
+        let Endpoint { database, role, schema, .. } = endpoint;
+        match self {
+            Self::Connecting => format!("GRANT CONNECT ON DATABASE \"{database}\" TO \"{role}\""),
+            Self::MakingState => format!(
+                "GRANT CREATE ON DATABASE \"{database}\" TO \"{role}\" or, where the schema is there, \
+                 GRANT USAGE, CREATE ON SCHEMA \"{schema}\" TO \"{role}\""
+            ),
+            Self::MakingTable(_) | Self::Indexing(_) => format!(
+                "GRANT USAGE, CREATE ON SCHEMA \"{schema}\" TO \"{role}\"; a table that is there must belong to that role"
+            ),
+            Self::Staging(_) => format!("GRANT TEMPORARY ON DATABASE \"{database}\" TO \"{role}\""),
+            Self::ReadingState | Self::Loading(_) | Self::Merging(_) | Self::WritingState(_) => format!(
+                "GRANT USAGE ON SCHEMA \"{schema}\" TO \"{role}\" and \
+                 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \"{schema}\" TO \"{role}\""
+            ),
+        }
+    }
+}
+
+/// What the log may know of a server's error.
+#[derive(Debug, thiserror::Error)]
+#[error("SQLSTATE {code}, table {table:?}, constraint {constraint:?}, routine {routine:?}")]
+struct ServerError {
+    code: String,
+    table: Option<String>,
+    constraint: Option<String>,
+    routine: Option<String>,
+}
+
+impl ServerError {
+    fn new(error: &PgDatabaseError) -> Self {
+        Self {
+            code: error.code().to_owned(),
+            table: error.table().map(str::to_owned),
+            constraint: error.constraint().map(str::to_owned),
+            routine: error.routine().map(str::to_owned),
+        }
+    }
+}
+
+/// An error of ours, without a source.
+pub(super) fn refusal(kind: ErrorKind, message: impl Into<String>) -> Error {
+    Error::Database { kind, message: message.into(), source: None }
+}
+
+/// Whether a row was there already.
+pub(super) fn is_unique_violation(error: &sqlx::Error) -> bool {
+    code(error) == Some("23505")
+}
+
+/// Whether a table or its schema is not there.
+pub(super) fn is_undefined(error: &sqlx::Error) -> bool {
+    matches!(code(error), Some("42P01" | "3F000"))
+}
+
+fn server_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
+    error.as_database_error()?.try_downcast_ref()
+}
+
+fn code(error: &sqlx::Error) -> Option<&str> {
+    server_error(error).map(PgDatabaseError::code)
+}
+
+/// Turns what sqlx says into our error.
+pub(super) fn failure(error: sqlx::Error, doing: Doing<'_>, endpoint: &Endpoint) -> Error {
+    let at = format!("PostgreSQL at {}, database {}", endpoint.server, endpoint.database);
+    if let Some(server) = server_error(&error) {
+        let (kind, explanation) = explain(server, doing, endpoint);
+        return Error::Database {
+            kind,
+            message: format!("{at}: {doing}: {explanation}"),
+            source: Some(Box::new(ServerError::new(server))),
+        };
+    }
+    let (kind, explanation) = match &error {
+        sqlx::Error::Io(io) if is_tls(io) => tls_explanation(),
+        sqlx::Error::Tls(_) => tls_explanation(),
+        sqlx::Error::Io(_) if doing == Doing::Connecting => {
+            (ErrorKind::Transient, "the server cannot be reached; check host, port and network policies")
+        }
+        sqlx::Error::Io(_) => (ErrorKind::Transient, "the connection was lost; what was not committed is done again"),
+        sqlx::Error::Protocol(_) => (ErrorKind::Transient, "the server's answer was not understood"),
+        _ => (ErrorKind::Fatal, "the driver failed"),
+    };
+    Error::Database { kind, message: format!("{at}: {doing}: {explanation}"), source: Some(Box::new(error)) }
+}
+
+/// rustls reports a certificate that it does not trust as an I/O error with invalid data.
+fn is_tls(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::InvalidData
+}
+
+fn tls_explanation() -> (ErrorKind, &'static str) {
+    (
+        ErrorKind::Invalid,
+        "no TLS connection as asked for: the server offers none, or its certificate is not trusted or is for another \
+         name; check sslmode in the URL and give the CA (caSecretRef)",
+    )
+}
+
+/// What a time limit of ours means.
+pub(super) fn timed_out(doing: Doing<'_>, endpoint: &Endpoint) -> Error {
+    refusal(
+        ErrorKind::Transient,
+        format!("PostgreSQL at {}, database {}: {doing}: no answer in time", endpoint.server, endpoint.database),
+    )
+}
+
+/// Who can mend it and what to say, by SQLSTATE.
+fn explain(error: &PgDatabaseError, doing: Doing<'_>, endpoint: &Endpoint) -> (ErrorKind, String) {
+    let Endpoint { role, database, schema, .. } = endpoint;
+    let said = error.message();
+    match error.code() {
+        "28P01" | "28000" => (
+            ErrorKind::Credentials,
+            format!("the server refuses role {role}: wrong password, or no access from here in pg_hba.conf"),
+        ),
+        "3D000" => (ErrorKind::Invalid, format!("there is no database {database}; make it or mend the URL")),
+        "42501" => (ErrorKind::Fatal, format!("{said}; a right is missing: {}", doing.grant(endpoint))),
+        "53300" => (ErrorKind::Transient, "the server has no free connection".to_owned()),
+        "53100" => (ErrorKind::Transient, "the server's disk is full; free some space".to_owned()),
+        "57P01" | "57P02" | "57P03" => {
+            (ErrorKind::Transient, "the server is shutting down, starting, or ended our session".to_owned())
+        }
+        "25P03" => (ErrorKind::Transient, "the session was idle for too long and was ended".to_owned()),
+        "57014" => (ErrorKind::Transient, "the statement took too long, or somebody cancelled it".to_owned()),
+        "55P03" => (ErrorKind::Transient, "another session holds a lock on the table for too long".to_owned()),
+        "25006" => (
+            ErrorKind::Transient,
+            "the server takes no writes: a standby, or default_transaction_read_only is on".to_owned(),
+        ),
+        "42P01" | "42703" | "3F000" => {
+            (ErrorKind::Fatal, format!("{said}; somebody dropped or renamed what replication made in schema {schema}"))
+        }
+        // Only our key and NOT NULL of key and stamp come from us, and the encoder keeps to those.
+        code if code.starts_with("23") => (
+            ErrorKind::Fatal,
+            format!(
+                "a row breaks constraint {}, which replication did not make; drop it",
+                error.constraint().or(error.column()).unwrap_or("(unnamed)")
+            ),
+        ),
+        // A data exception quotes the value.
+        code if code.starts_with("22") => (ErrorKind::Fatal, "the server refuses a value".to_owned()),
+        // Raised by somebody's trigger: the text may quote a value.
+        code if code.starts_with("P0") => (ErrorKind::Fatal, "a trigger or function raised an error".to_owned()),
+        code if is_passing(code) => (ErrorKind::Transient, said.to_owned()),
+        _ => (ErrorKind::Fatal, said.to_owned()),
+    }
+}
+
+/// Classes that pass by themselves: connection exceptions, rollbacks (deadlock), resources, operator intervention.
+fn is_passing(code: &str) -> bool {
+    ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+}
