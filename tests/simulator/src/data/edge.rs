@@ -34,7 +34,9 @@ pub(super) fn value(field: &Field, dice: &mut Dice) -> Option<Cow<'static, str>>
             _ => format!("{}.{:03}Z", clock(dice), dice.below(1000)),
         },
         FieldType::Base64 => {
-            let bytes: Vec<u8> = (0..dice.below(90)).map(|_| u8::try_from(dice.below(256)).unwrap_or(0)).collect();
+            let bytes: Vec<u8> = (0..dice.below(90))
+                .map(|_| u8::try_from(dice.below(256)).unwrap_or(0))
+                .collect();
             if bytes.is_empty() {
                 return None;
             }
@@ -153,14 +155,24 @@ pub(super) fn written(negative: bool, coefficient: u64, decimals: u32) -> String
         return format!("{sign}{digits}.0");
     }
     let padded = format!("{digits:0>width$}", width = decimals + 1);
-    let (head, tail) = padded.split_at_checked(padded.len() - decimals).unwrap_or((&padded, "0"));
+    let (head, tail) = padded
+        .split_at_checked(padded.len() - decimals)
+        .unwrap_or((&padded, "0"));
     format!("{sign}{head}.{tail}")
 }
 
 fn date(dice: &mut Dice) -> String {
     if dice.once_in(8) {
         return dice
-            .text(&["1700-01-01", "4000-12-31", "1970-01-01", "2000-02-29", "1900-03-01", "2038-01-20", "1582-10-15"])
+            .text(&[
+                "1700-01-01",
+                "4000-12-31",
+                "1970-01-01",
+                "2000-02-29",
+                "1900-03-01",
+                "2038-01-20",
+                "1582-10-15",
+            ])
             .to_owned();
     }
     let year = 1940 + dice.below(90);
@@ -179,10 +191,17 @@ fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
     for group in bytes.chunks(3) {
-        let bits = group.iter().fold(0_usize, |bits, &byte| (bits << 8) | usize::from(byte)) << (8 * (3 - group.len()));
+        let bits = group
+            .iter()
+            .fold(0_usize, |bits, &byte| (bits << 8) | usize::from(byte))
+            << (8 * (3 - group.len()));
         for place in 0..4 {
             let digit = (bits >> (18 - 6 * place)) & 63;
-            let letter = if place > group.len() { b'=' } else { ALPHABET.get(digit).copied().unwrap_or(b'A') };
+            let letter = if place > group.len() {
+                b'='
+            } else {
+                ALPHABET.get(digit).copied().unwrap_or(b'A')
+            };
             text.push(char::from(letter));
         }
     }
@@ -213,16 +232,25 @@ mod tests {
 
     #[test]
     fn base64_pads() {
-        for (bytes, text) in [(&b"f"[..], "Zg=="), (b"fo", "Zm8="), (b"foo", "Zm9v"), (b"foob", "Zm9vYg==")] {
+        for (bytes, text) in [
+            (&b"f"[..], "Zg=="),
+            (b"fo", "Zm8="),
+            (b"foo", "Zm9v"),
+            (b"foob", "Zm9vYg=="),
+        ] {
             assert_eq!(base64(bytes), text);
         }
     }
 
     #[test]
     fn any_type_is_told_by_its_text() {
-        for (text, kind) in
-            [("true", "xsd:boolean"), ("2015-02-10", "xsd:date"), ("1.0E7", "xsd:double"), ("inf", "xsd:string"), ("é", "xsd:string")]
-        {
+        for (text, kind) in [
+            ("true", "xsd:boolean"),
+            ("2015-02-10", "xsd:date"),
+            ("1.0E7", "xsd:double"),
+            ("inf", "xsd:string"),
+            ("é", "xsd:string"),
+        ] {
             assert_eq!(any_type(text), kind);
         }
     }

@@ -50,13 +50,18 @@ impl Generator {
     /// A generator of an org without rows, all of whose records are older than `until`.
     pub fn new(seed: u64, until: Timestamp) -> Self {
         let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
-        Self { seed, until, spreads: BTreeMap::new() }
+        Self {
+            seed,
+            until,
+            spreads: BTreeMap::new(),
+        }
     }
 
     /// Gives an object so many rows, 0 to `rows` - 1. The number is part of what a record is made from: it is set once.
     #[must_use]
     pub fn with_rows(mut self, object: &str, rows: u64) -> Self {
-        self.spreads.insert(object.to_owned(), Spread::new(mix(self.seed ^ name(object)), rows));
+        self.spreads
+            .insert(object.to_owned(), Spread::new(mix(self.seed ^ name(object)), rows));
         self
     }
 
@@ -67,7 +72,11 @@ impl Generator {
 
     /// The Id of record `n`, which need not be below [`Generator::rows`]. Empty where the object has no prefix.
     pub fn id(object: &Object, n: u64) -> String {
-        object.key_prefix.as_deref().map(|prefix| id::format(prefix, n)).unwrap_or_default()
+        object
+            .key_prefix
+            .as_deref()
+            .map(|prefix| id::format(prefix, n))
+            .unwrap_or_default()
     }
 
     /// The number of the record with this Id (15 or 18 characters), if the Id is one of this object, generated or not.
@@ -83,19 +92,34 @@ impl Generator {
 
     /// SystemModstamp of record `n`.
     pub fn modstamp(&self, object: &Object, n: u64) -> Timestamp {
-        self.spreads.get(&object.name).map_or(self.until, |spread| spread.stamp(self.until, spread.rank(n)))
+        self.spreads
+            .get(&object.name)
+            .map_or(self.until, |spread| spread.stamp(self.until, spread.rank(n)))
     }
 
     /// The rows whose stamp lies in the range, ordered by (SystemModstamp, Id).
     pub fn rows_by_stamp(&self, object: &Object, range: StampRange) -> impl Iterator<Item = u64> + use<> {
-        let spread = self.spreads.get(&object.name).copied().unwrap_or_else(|| Spread::new(0, 0));
+        let spread = self
+            .spreads
+            .get(&object.name)
+            .copied()
+            .unwrap_or_else(|| Spread::new(0, 0));
         let (start, end) = self.ranks(spread, range);
-        StampOrder { spread, rank: start, end, tied: Vec::new() }
+        StampOrder {
+            spread,
+            rank: start,
+            end,
+            tied: Vec::new(),
+        }
     }
 
     /// How many rows [`Generator::rows_by_stamp`] gives, without making them.
     pub fn count_by_stamp(&self, object: &Object, range: StampRange) -> u64 {
-        let spread = self.spreads.get(&object.name).copied().unwrap_or_else(|| Spread::new(0, 0));
+        let spread = self
+            .spreads
+            .get(&object.name)
+            .copied()
+            .unwrap_or_else(|| Spread::new(0, 0));
         let (start, end) = self.ranks(spread, range);
         end.saturating_sub(start)
     }
@@ -120,7 +144,7 @@ impl Generator {
             Content::EmailOf => Some(Cow::Owned(format!("user{n}@example.com"))),
             Content::Phone(number) => phone::of(record, number).map(Cow::Owned),
             Content::Address(number, part) => places::part(record, number, part),
-            Content::OneOfValues if null(&mut dice) => None,
+            Content::OneOfValues | Content::Line | Content::Paragraphs if null(&mut dice) => None,
             Content::OneOfValues => one_of_values(field, &mut dice),
             Content::Moment(moment) => Some(Cow::Owned(wire(self.moment(object, n, moment, record)))),
             Content::Parent => self.parent(schema, object, field, n, dice),
@@ -134,12 +158,11 @@ impl Generator {
                 Some(Cow::Borrowed(if truth { "true" } else { "false" }))
             }
             Content::AutoNumber(prefix) => Some(Cow::Owned(format!("{prefix}{n:08}"))),
-            Content::ParentValue { reference, field: parent_field } => {
-                self.parent_value(schema, object, (reference, parent_field), n)
-            }
-            Content::Line if null(&mut dice) => None,
+            Content::ParentValue {
+                reference,
+                field: parent_field,
+            } => self.parent_value(schema, object, (reference, parent_field), n),
             Content::Line => Some(Cow::Owned(text::line(&mut dice, most))),
-            Content::Paragraphs if null(&mut dice) => None,
             Content::Paragraphs => Some(Cow::Owned(text::paragraphs(&mut dice, most))),
         };
         fitting(field, value)
@@ -149,7 +172,11 @@ impl Generator {
         let stamp = self.modstamp(object, n);
         let mut dice = record.fork(7);
         // One in ten was last changed by an automated process, up to an hour after the last person.
-        let modified = if dice.once_in(10) { earlier(stamp, dice.below(3600)) } else { stamp };
+        let modified = if dice.once_in(10) {
+            earlier(stamp, dice.below(3600))
+        } else {
+            stamp
+        };
         match moment {
             Moment::SystemModstamp => stamp,
             Moment::LastModified => modified,
@@ -195,7 +222,8 @@ impl Generator {
         let (prefix, parent) = id::parse(&parent_id)?;
         let target = schema.object_by_prefix(prefix)?;
         let field = target.field(parent_field)?;
-        self.value(schema, target, field, parent).map(|value| Cow::Owned(value.into_owned()))
+        self.value(schema, target, field, parent)
+            .map(|value| Cow::Owned(value.into_owned()))
     }
 
     fn ranks(&self, spread: Spread, range: StampRange) -> (u64, u64) {
@@ -211,7 +239,10 @@ impl Generator {
             }
             low
         };
-        (range.from.map_or(0, first_not_before), range.to.map_or(spread.rows, first_not_before))
+        (
+            range.from.map_or(0, first_not_before),
+            range.to.map_or(spread.rows, first_not_before),
+        )
     }
 }
 
@@ -227,10 +258,16 @@ fn earlier(time: Timestamp, seconds: u64) -> Timestamp {
 
 fn one_of_values<'a>(field: &'a Field, dice: &mut Dice) -> Option<Cow<'a, str>> {
     if field.field_type != FieldType::MultiPicklist {
-        return dice.pick(&field.picklist_values).map(|value| Cow::Borrowed(value.value.as_str()));
+        return dice
+            .pick(&field.picklist_values)
+            .map(|value| Cow::Borrowed(value.value.as_str()));
     }
-    let chosen: Vec<&str> =
-        field.picklist_values.iter().filter(|_| dice.once_in(2)).map(|value| value.value.as_str()).collect();
+    let chosen: Vec<&str> = field
+        .picklist_values
+        .iter()
+        .filter(|_| dice.once_in(2))
+        .map(|value| value.value.as_str())
+        .collect();
     (!chosen.is_empty()).then(|| Cow::Owned(chosen.join(";")))
 }
 
@@ -272,7 +309,14 @@ impl Spread {
         };
         let slots = slot(rows, rows.saturating_sub(1)) + 1;
         let step_seconds = (PERIOD_SECONDS / slots).clamp(1, MOST_STEP_SECONDS);
-        Self { rows, factor, inverse, shift: salt.checked_rem(rows).unwrap_or(0), step_seconds, slots }
+        Self {
+            rows,
+            factor,
+            inverse,
+            shift: salt.checked_rem(rows).unwrap_or(0),
+            step_seconds,
+            slots,
+        }
     }
 
     fn rank(&self, n: u64) -> u64 {
@@ -282,11 +326,16 @@ impl Spread {
     fn row(&self, rank: u64) -> u64 {
         let unshifted = (u128::from(rank) + u128::from(self.rows)) - u128::from(self.shift);
         let product = unshifted.wrapping_mul(u128::from(self.inverse));
-        product.checked_rem(u128::from(self.rows)).and_then(|row| u64::try_from(row).ok()).unwrap_or(0)
+        product
+            .checked_rem(u128::from(self.rows))
+            .and_then(|row| u64::try_from(row).ok())
+            .unwrap_or(0)
     }
 
     fn stamp(&self, until: Timestamp, rank: u64) -> Timestamp {
-        let before = self.slots.saturating_sub(slot(self.rows, rank.min(self.rows.saturating_sub(1))));
+        let before = self
+            .slots
+            .saturating_sub(slot(self.rows, rank.min(self.rows.saturating_sub(1))));
         earlier(until, before.saturating_mul(self.step_seconds))
     }
 }
@@ -294,14 +343,21 @@ impl Spread {
 /// The second that a rank falls into, counted from the oldest; it never descends.
 fn slot(rows: u64, rank: u64) -> u64 {
     let load = rows / 3;
-    let rank = if rows >= LOAD_FROM && (load..load + LOADED).contains(&rank) { load } else { rank };
+    let rank = if rows >= LOAD_FROM && (load..load + LOADED).contains(&rank) {
+        load
+    } else {
+        rank
+    };
     let place = rank % BLOCK;
     (rank / BLOCK) * (BLOCK - TIED + 1) + if place < TIED { 0 } else { place - TIED + 1 }
 }
 
 fn modular(n: u64, factor: u64, shift: u64, rows: u64) -> u64 {
     let product = u128::from(n) * u128::from(factor) + u128::from(shift);
-    product.checked_rem(u128::from(rows)).and_then(|rank| u64::try_from(rank).ok()).unwrap_or(0)
+    product
+        .checked_rem(u128::from(rows))
+        .and_then(|rank| u64::try_from(rank).ok())
+        .unwrap_or(0)
 }
 
 /// The inverse of a factor modulo `rows` (extended Euclid), if they have no common divisor.

@@ -13,7 +13,9 @@ pub(super) fn mix(value: u64) -> u64 {
 
 /// A number for a name (FNV-1a).
 pub(super) fn name(text: &str) -> u64 {
-    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
+    text.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    })
 }
 
 /// A source of numbers for one value.

@@ -21,7 +21,11 @@ pub fn format(prefix: &str, n: u64) -> String {
     let mut digits = [b'0'; 9];
     let mut rest = n;
     for digit in digits.iter_mut().rev() {
-        *digit = usize::try_from(rest % 62).ok().and_then(|place| DIGITS.get(place)).copied().unwrap_or(b'0');
+        *digit = usize::try_from(rest % 62)
+            .ok()
+            .and_then(|place| DIGITS.get(place))
+            .copied()
+            .unwrap_or(b'0');
         rest /= 62;
     }
     id.extend(digits.iter().map(|&digit| char::from(digit)));
@@ -105,7 +109,7 @@ mod tests {
             let id = format("003", n);
             assert_eq!(id.len(), 18);
             assert_eq!(parse(&id), Some(("003", n)));
-            assert_eq!(parse(&id[..15]), Some(("003", n)));
+            assert_eq!(parse(id.get(..15).unwrap()), Some(("003", n)));
             assert!(id > before, "{id} after {before}");
             before = id;
         }
@@ -116,7 +120,14 @@ mod tests {
         let id = format("003", 4711);
         let mut wrong = id.clone();
         wrong.replace_range(17.., "5");
-        for bad in ["", "003", "003Sm000000000!", &id[..17], &wrong, "003R00000016BMRIA2"] {
+        for bad in [
+            "",
+            "003",
+            "003Sm000000000!",
+            id.get(..17).unwrap(),
+            &wrong,
+            "003R00000016BMRIA2",
+        ] {
             assert_eq!(parse(bad), None, "{bad}");
         }
     }

@@ -11,7 +11,10 @@ pub(super) fn name(record: Dice) -> (Option<String>, String) {
     if dice.once_in(40) {
         let (first, last) = dice.pick(ODD).copied().unwrap_or(("", "Unknown"));
         // A last name has 80 characters; the full name is made of what the field holds.
-        return ((!first.is_empty()).then(|| first.to_owned()), last.chars().take(80).collect());
+        return (
+            (!first.is_empty()).then(|| first.to_owned()),
+            last.chars().take(80).collect(),
+        );
     }
     let (firsts, lasts) = lists(country);
     let mut last = dice.text(lasts).to_owned();
@@ -49,14 +52,22 @@ pub(super) fn email(record: Dice, n: u64) -> Option<String> {
         return None;
     }
     let (first, last) = name(record);
-    let ascii = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+    let ascii = |text: &str| {
+        text.chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect::<String>()
+            .to_lowercase()
+    };
     let local = match (ascii(&first.unwrap_or_default()), ascii(&last)) {
         (first, last) if first.is_empty() && last.is_empty() => "info".to_owned(),
         (first, last) if first.is_empty() => last,
         (first, last) => format!("{first}.{last}"),
     };
     let local: String = local.chars().take(40).collect();
-    Some(format!("{local}+{n}@{}", dice.text(&["example.com", "example.de", "mail.example.org", "xn--mller-kva.example"])))
+    Some(format!(
+        "{local}+{n}@{}",
+        dice.text(&["example.com", "example.de", "mail.example.org", "xn--mller-kva.example"])
+    ))
 }
 
 /// A company's name; the same for the same record.
@@ -71,7 +82,10 @@ pub(super) fn company(record: Dice, n: u64) -> String {
     match dice.below(4) {
         0 => format!("{stem} {kind} {n}"),
         1 => format!("{stem} & {} {kind}", dice.text(lasts)),
-        2 => format!("{stem} {}, {kind}", dice.text(&["Technik", "Consulting", "Logistique", "\"Prime\" Foods", "R&D"])),
+        2 => format!(
+            "{stem} {}, {kind}",
+            dice.text(&["Technik", "Consulting", "Logistique", "\"Prime\" Foods", "R&D"])
+        ),
         _ => format!("{stem} {kind}"),
     }
 }
@@ -89,28 +103,110 @@ pub(super) fn website(record: Dice, n: u64) -> Option<String> {
 }
 
 /// First and last names of a country.
+#[expect(clippy::too_many_lines, reason = "a table: one line for each name")]
 fn lists(country: &str) -> (&'static [&'static str], &'static [&'static str]) {
     match country {
         "FR" | "CA" => (
-            &["François", "Zoé", "Jean-Luc", "Anaïs", "Hélène", "Maëlle", "Loïc", "Noël"],
-            &["D'Alembert", "Lefèvre", "Çelik", "de la Tour", "Gaëtan", "Dupont", "L'Hôpital", "Œuvrard"],
+            &[
+                "François",
+                "Zoé",
+                "Jean-Luc",
+                "Anaïs",
+                "Hélène",
+                "Maëlle",
+                "Loïc",
+                "Noël",
+            ],
+            &[
+                "D'Alembert",
+                "Lefèvre",
+                "Çelik",
+                "de la Tour",
+                "Gaëtan",
+                "Dupont",
+                "L'Hôpital",
+                "Œuvrard",
+            ],
         ),
         "GB" | "US" | "AU" => (
-            &["Geoff", "Mary Ann", "Siobhán", "J.R.", "Zoë", "Chloe", "Robert \"Bob\"", "Renée"],
-            &["O'Brien", "Minor", "Smith", "McDonald", "Nguyễn", "García", "Fitz-Gerald", "St. John"],
+            &[
+                "Geoff",
+                "Mary Ann",
+                "Siobhán",
+                "J.R.",
+                "Zoë",
+                "Chloe",
+                "Robert \"Bob\"",
+                "Renée",
+            ],
+            &[
+                "O'Brien",
+                "Minor",
+                "Smith",
+                "McDonald",
+                "Nguyễn",
+                "García",
+                "Fitz-Gerald",
+                "St. John",
+            ],
         ),
         "IT" | "ES" | "BR" => (
-            &["Niccolò", "José", "Íñigo", "Conceição", "Lucía", "Gian Carlo", "Paulo", "Ana"],
-            &["D'Angelo", "Muñoz", "Ibáñez", "dell'Orto", "Gonçalves", "Peña", "Rossi", "São Pedro"],
+            &[
+                "Niccolò",
+                "José",
+                "Íñigo",
+                "Conceição",
+                "Lucía",
+                "Gian Carlo",
+                "Paulo",
+                "Ana",
+            ],
+            &[
+                "D'Angelo",
+                "Muñoz",
+                "Ibáñez",
+                "dell'Orto",
+                "Gonçalves",
+                "Peña",
+                "Rossi",
+                "São Pedro",
+            ],
         ),
         "JP" => (&["太郎", "花子", "翔", "さくら"], &["山田", "佐藤", "鈴木", "髙橋"]),
         "CN" => (&["伟", "芳", "秀英", "敏"], &["王", "李", "张", "欧阳"]),
-        "RU" => (&["Иван", "Ольга", "Фёдор", "Юлия"], &["Иванов", "Щербакова", "Соловьёв", "Кузнецова"]),
-        "PL" => (&["Łukasz", "Małgorzata", "Żaneta", "Jan"], &["Wiśniewski", "Dąbrowska", "Żółć", "Nowak"]),
-        "TR" => (&["İlker", "Işıl", "Çağla", "Gökhan"], &["Yılmaz", "Öztürk", "Şahin", "Doğan"]),
+        "RU" => (
+            &["Иван", "Ольга", "Фёдор", "Юлия"],
+            &["Иванов", "Щербакова", "Соловьёв", "Кузнецова"],
+        ),
+        "PL" => (
+            &["Łukasz", "Małgorzata", "Żaneta", "Jan"],
+            &["Wiśniewski", "Dąbrowska", "Żółć", "Nowak"],
+        ),
+        "TR" => (
+            &["İlker", "Işıl", "Çağla", "Gökhan"],
+            &["Yılmaz", "Öztürk", "Şahin", "Doğan"],
+        ),
         _ => (
-            &["Jürgen", "Anna-Lena", "Käthe", "Björn", "Sören", "Maximilian", "Øyvind", "Ute"],
-            &["Müller", "Groß", "Özdemir", "von der Schulenburg", "Schäfer", "Weiß", "Meier", "Lüdenscheidt"],
+            &[
+                "Jürgen",
+                "Anna-Lena",
+                "Käthe",
+                "Björn",
+                "Sören",
+                "Maximilian",
+                "Øyvind",
+                "Ute",
+            ],
+            &[
+                "Müller",
+                "Groß",
+                "Özdemir",
+                "von der Schulenburg",
+                "Schäfer",
+                "Weiß",
+                "Meier",
+                "Lüdenscheidt",
+            ],
         ),
     }
 }
@@ -127,7 +223,10 @@ const ODD: &[(&str, &str)] = &[
     ("𝔘𝔫𝔦", "𠮷野家"),
     ("\\N", "\\t\\"),
     ("Test", "x"),
-    ("", "Wolfeschlegelsteinhausenbergerdorffwelchevoralternwarengewissenhaftschaferswessen"),
+    (
+        "",
+        "Wolfeschlegelsteinhausenbergerdorffwelchevoralternwarengewissenhaftschaferswessen",
+    ),
 ];
 
 const ODD_COMPANIES: &[&str] = &[
@@ -140,12 +239,39 @@ const ODD_COMPANIES: &[&str] = &[
     "O'Neil's, Inc.; 100% owned",
 ];
 
-const KINDS: &[&str] = &["GmbH", "GmbH & Co. KG", "AG", "Ltd.", "Inc.", "S.A.", "S.r.l.", "K.K.", "Sp. z o.o.", "e.K."];
-
-const TITLES: &[&str] = &[
-    "Geschäftsführer", "CEO", "Head of R&D", "Directrice générale", "Sales \"Ninja\"", "Einkäuferin", "CTO/CIO",
-    "Assistentin der Geschäftsleitung", "VP, Operations", "Software Engineer",
+const KINDS: &[&str] = &[
+    "GmbH",
+    "GmbH & Co. KG",
+    "AG",
+    "Ltd.",
+    "Inc.",
+    "S.A.",
+    "S.r.l.",
+    "K.K.",
+    "Sp. z o.o.",
+    "e.K.",
 ];
 
-const DEPARTMENTS: &[&str] =
-    &["Vertrieb", "Einkauf", "IT & Telekommunikation", "Finance", "R&D", "Qualität", "Support <24/7>", "Empfang"];
+const TITLES: &[&str] = &[
+    "Geschäftsführer",
+    "CEO",
+    "Head of R&D",
+    "Directrice générale",
+    "Sales \"Ninja\"",
+    "Einkäuferin",
+    "CTO/CIO",
+    "Assistentin der Geschäftsleitung",
+    "VP, Operations",
+    "Software Engineer",
+];
+
+const DEPARTMENTS: &[&str] = &[
+    "Vertrieb",
+    "Einkauf",
+    "IT & Telekommunikation",
+    "Finance",
+    "R&D",
+    "Qualität",
+    "Support <24/7>",
+    "Empfang",
+];

@@ -24,7 +24,11 @@ pub(super) fn of(record: Dice, number: u8) -> Option<String> {
 fn written(country: &Country, form: u64, mobile: bool, mut dice: Dice) -> String {
     let code = country.calling_code;
     let trunk = country.trunk;
-    let area = if mobile { country.mobile_code } else { dice.text(country.area_codes) };
+    let area = if mobile {
+        country.mobile_code
+    } else {
+        dice.text(country.area_codes)
+    };
     let digits = dice.digits(country.local_digits);
     let (front, back) = digits.split_at_checked(4).unwrap_or((&digits, ""));
     let extension = dice.digits(3);
@@ -83,11 +87,20 @@ mod tests {
     #[test]
     fn numbers_are_written_in_at_least_twenty_ways() {
         let shape = |text: &str| -> String {
-            text.chars().map(|letter| if letter.is_ascii_digit() { '9' } else { letter }).collect::<String>().replace("99", "9")
+            text.chars()
+                .map(|letter| if letter.is_ascii_digit() { '9' } else { letter })
+                .collect::<String>()
+                .replace("99", "9")
         };
-        let shapes: BTreeSet<String> =
-            (0..2000).filter_map(|n| of(Dice::new(7, 1, n), 0)).map(|text| shape(&text)).collect();
+        let shapes: BTreeSet<String> = (0..2000)
+            .filter_map(|n| of(Dice::new(7, 1, n), 0))
+            .map(|text| shape(&text))
+            .collect();
         assert!(shapes.len() >= 20, "{} shapes", shapes.len());
-        assert!((0..2000).filter_map(|n| of(Dice::new(7, 1, n), 0)).all(|text| text.chars().count() <= 40));
+        assert!(
+            (0..2000)
+                .filter_map(|n| of(Dice::new(7, 1, n), 0))
+                .all(|text| text.chars().count() <= 40)
+        );
     }
 }

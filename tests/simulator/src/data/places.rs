@@ -29,13 +29,24 @@ pub(super) struct Country {
 }
 
 /// City, state, state code, postal code, latitude, longitude.
-type City = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
+type City = (
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+    &'static str,
+);
 
 /// The country of a record.
 pub(super) fn country(dice: Dice) -> &'static Country {
     // Half of the records are German, Austrian or Swiss, as in the CRM of a company there.
     let mut dice = dice.fork(1);
-    let end = if dice.once_in(2) { 3 } else { u64::try_from(COUNTRIES.len()).unwrap_or(1) };
+    let end = if dice.once_in(2) {
+        3
+    } else {
+        u64::try_from(COUNTRIES.len()).unwrap_or(1)
+    };
     let place = usize::try_from(dice.below(end)).unwrap_or(0);
     COUNTRIES.get(place).unwrap_or(&GERMANY)
 }
@@ -44,7 +55,11 @@ pub(super) fn country(dice: Dice) -> &'static Country {
 pub(super) fn part(dice: Dice, number: u8, part: AddressPart) -> Option<Cow<'static, str>> {
     let country = country(dice);
     let mut dice = dice.fork(100 + u64::from(number));
-    let present = if number == 0 || number == 3 { dice.below(100) < 85 } else { dice.below(100) < 40 };
+    let present = if number == 0 || number == 3 {
+        dice.below(100) < 85
+    } else {
+        dice.below(100) < 40
+    };
     if !present {
         return None;
     }
@@ -89,7 +104,13 @@ const GERMANY: Country = Country {
         ("Böblingen", "Baden-Württemberg", "BW", "71032", "48.68212", "9.01171"),
         ("Köln", "", "", "50667", "50.93850", "6.95990"),
     ],
-    streets: &["Petersbrunner Straße", "Leopoldstr.", "Große Gasse", "Am Mühlbach", "Straße des 17. Juni"],
+    streets: &[
+        "Petersbrunner Straße",
+        "Leopoldstr.",
+        "Große Gasse",
+        "Am Mühlbach",
+        "Straße des 17. Juni",
+    ],
 };
 
 const COUNTRIES: &[Country] = &[
@@ -102,7 +123,10 @@ const COUNTRIES: &[Country] = &[
         area_codes: &["1", "662", "512"],
         mobile_code: "664",
         local_digits: 7,
-        cities: &[("Wien", "", "", "1010", "48.20849", "16.37208"), ("Salzburg", "", "", "5020", "47.79941", "13.04399")],
+        cities: &[
+            ("Wien", "", "", "1010", "48.20849", "16.37208"),
+            ("Salzburg", "", "", "5020", "47.79941", "13.04399"),
+        ],
         streets: &["Kärntner Straße", "Mariahilfer Straße", "Getreidegasse"],
     },
     Country {
@@ -113,7 +137,10 @@ const COUNTRIES: &[Country] = &[
         area_codes: &["44", "22", "31"],
         mobile_code: "79",
         local_digits: 7,
-        cities: &[("Zürich", "", "", "8001", "47.36667", "8.55"), ("Genève", "", "", "1201", "46.20222", "6.14569")],
+        cities: &[
+            ("Zürich", "", "", "8001", "47.36667", "8.55"),
+            ("Genève", "", "", "1201", "46.20222", "6.14569"),
+        ],
         streets: &["Bahnhofstrasse", "Rue du Rhône", "Löwenplatz"],
     },
     Country {
@@ -124,7 +151,10 @@ const COUNTRIES: &[Country] = &[
         area_codes: &["1", "4", "5"],
         mobile_code: "6",
         local_digits: 8,
-        cities: &[("Paris", "", "", "75001", "48.85341", "2.3488"), ("Besançon", "", "", "25000", "47.24878", "6.01815")],
+        cities: &[
+            ("Paris", "", "", "75001", "48.85341", "2.3488"),
+            ("Besançon", "", "", "25000", "47.24878", "6.01815"),
+        ],
         streets: &["Rue de l'Église", "Avenue des Champs-Élysées", "Boulevard Saint-Michel"],
     },
     Country {
@@ -135,7 +165,10 @@ const COUNTRIES: &[Country] = &[
         area_codes: &["20", "161", "131"],
         mobile_code: "7700",
         local_digits: 7,
-        cities: &[("London", "", "", "SW1A 1AA", "51.50853", "-0.12574"), ("King's Lynn", "", "", "PE30 1AA", "52.75172", "0.39516")],
+        cities: &[
+            ("London", "", "", "SW1A 1AA", "51.50853", "-0.12574"),
+            ("King's Lynn", "", "", "PE30 1AA", "52.75172", "0.39516"),
+        ],
         streets: &["High Street", "St. James's Square", "The Mews"],
     },
     Country {
@@ -163,7 +196,14 @@ const COUNTRIES: &[Country] = &[
         local_digits: 8,
         cities: &[
             ("Sydney", "New South Wales", "NSW", "2000", "-33.86785", "151.20732"),
-            ("Keysborough", "Victoria", "VIC", "3173", "-37.98953058101774", "145.1901729167909"),
+            (
+                "Keysborough",
+                "Victoria",
+                "VIC",
+                "3173",
+                "-37.98953058101774",
+                "145.1901729167909",
+            ),
         ],
         streets: &["George Street", "Cambria Road"],
     },
@@ -189,7 +229,10 @@ const COUNTRIES: &[Country] = &[
         area_codes: &["06", "02"],
         mobile_code: "347",
         local_digits: 7,
-        cities: &[("Roma", "Roma", "RM", "00184", "41.89193", "12.51133"), ("Milano", "Milano", "MI", "20121", "45.46427", "9.18951")],
+        cities: &[
+            ("Roma", "Roma", "RM", "00184", "41.89193", "12.51133"),
+            ("Milano", "Milano", "MI", "20121", "45.46427", "9.18951"),
+        ],
         streets: &["Via dell'Università", "Piazza San Marco"],
     },
     Country {
@@ -200,7 +243,10 @@ const COUNTRIES: &[Country] = &[
         area_codes: &["91", "93"],
         mobile_code: "612",
         local_digits: 7,
-        cities: &[("Madrid", "", "", "28001", "40.4165", "-3.70256"), ("A Coruña", "", "", "15001", "43.37135", "-8.396")],
+        cities: &[
+            ("Madrid", "", "", "28001", "40.4165", "-3.70256"),
+            ("A Coruña", "", "", "15001", "43.37135", "-8.396"),
+        ],
         streets: &["Calle de Alcalá", "Passeig de Gràcia"],
     },
     Country {
@@ -211,7 +257,10 @@ const COUNTRIES: &[Country] = &[
         area_codes: &["3", "6"],
         mobile_code: "90",
         local_digits: 8,
-        cities: &[("東京", "", "", "100-0001", "35.6895", "139.69171"), ("大阪市", "", "", "530-0001", "34.69374", "135.50218")],
+        cities: &[
+            ("東京", "", "", "100-0001", "35.6895", "139.69171"),
+            ("大阪市", "", "", "530-0001", "34.69374", "135.50218"),
+        ],
         streets: &["千代田区丸の内", "北区梅田"],
     },
     Country {
@@ -222,7 +271,10 @@ const COUNTRIES: &[Country] = &[
         area_codes: &["22", "12"],
         mobile_code: "601",
         local_digits: 7,
-        cities: &[("Łódź", "", "", "90-001", "51.75", "19.46667"), ("Kraków", "", "", "30-001", "50.06143", "19.93658")],
+        cities: &[
+            ("Łódź", "", "", "90-001", "51.75", "19.46667"),
+            ("Kraków", "", "", "30-001", "50.06143", "19.93658"),
+        ],
         streets: &["ul. Świętego Jana", "al. Żwirki i Wigury"],
     },
     Country {
@@ -233,7 +285,10 @@ const COUNTRIES: &[Country] = &[
         area_codes: &["212", "312"],
         mobile_code: "532",
         local_digits: 7,
-        cities: &[("İstanbul", "", "", "34000", "41.01384", "28.94966"), ("Eskişehir", "", "", "26000", "39.77667", "30.52056")],
+        cities: &[
+            ("İstanbul", "", "", "34000", "41.01384", "28.94966"),
+            ("Eskişehir", "", "", "26000", "39.77667", "30.52056"),
+        ],
         streets: &["İstiklâl Caddesi", "Atatürk Bulvarı"],
     },
     Country {
@@ -244,7 +299,10 @@ const COUNTRIES: &[Country] = &[
         area_codes: &["10", "21"],
         mobile_code: "138",
         local_digits: 8,
-        cities: &[("北京市", "", "", "100000", "39.9075", "116.39723"), ("上海市", "", "", "200000", "31.22222", "121.45806")],
+        cities: &[
+            ("北京市", "", "", "100000", "39.9075", "116.39723"),
+            ("上海市", "", "", "200000", "31.22222", "121.45806"),
+        ],
         streets: &["长安街", "南京路"],
     },
     Country {
@@ -255,7 +313,10 @@ const COUNTRIES: &[Country] = &[
         area_codes: &["495", "812"],
         mobile_code: "916",
         local_digits: 7,
-        cities: &[("Москва", "", "", "101000", "55.75222", "37.61556"), ("Санкт-Петербург", "", "", "190000", "59.93863", "30.31413")],
+        cities: &[
+            ("Москва", "", "", "101000", "55.75222", "37.61556"),
+            ("Санкт-Петербург", "", "", "190000", "59.93863", "30.31413"),
+        ],
         streets: &["Невский проспект", "ул. Тверская"],
     },
     Country {
@@ -266,7 +327,10 @@ const COUNTRIES: &[Country] = &[
         area_codes: &["11", "21"],
         mobile_code: "119",
         local_digits: 8,
-        cities: &[("São Paulo", "", "", "01000-000", "-23.5475", "-46.63611"), ("Goiânia", "", "", "74000-000", "-16.67861", "-49.25389")],
+        cities: &[
+            ("São Paulo", "", "", "01000-000", "-23.5475", "-46.63611"),
+            ("Goiânia", "", "", "74000-000", "-16.67861", "-49.25389"),
+        ],
         streets: &["Avenida Paulista", "Rua São João"],
     },
 ];

@@ -3,9 +3,44 @@
 use super::hash::Dice;
 
 const WORDS: &[&str] = &[
-    "Anfrage", "Angebot", "für", "über", "größere", "Menge", "& mehr", "\"dringend\"", "it's", "<wichtig>", "café",
-    "naïve", "Straße", "日本語", "Привет", "😀", "100 %", "a;b", "tab", "C:\\temp", "{json}", "100€", "x = y", "--", "…",
-    "follow-up", "call", "meeting", "der", "die", "das", "and", "or", "not", "null", "true", "2026-02-30", "0815",
+    "Anfrage",
+    "Angebot",
+    "für",
+    "über",
+    "größere",
+    "Menge",
+    "& mehr",
+    "\"dringend\"",
+    "it's",
+    "<wichtig>",
+    "café",
+    "naïve",
+    "Straße",
+    "日本語",
+    "Привет",
+    "😀",
+    "100 %",
+    "a;b",
+    "tab",
+    "C:\\temp",
+    "{json}",
+    "100€",
+    "x = y",
+    "--",
+    "…",
+    "follow-up",
+    "call",
+    "meeting",
+    "der",
+    "die",
+    "das",
+    "and",
+    "or",
+    "not",
+    "null",
+    "true",
+    "2026-02-30",
+    "0815",
 ];
 
 /// A line of at most `most` characters.
@@ -49,10 +84,17 @@ pub(super) fn paragraphs(dice: &mut Dice, most: usize) -> String {
 /// The first `most` characters, without blanks at the ends: Salesforce cuts them off when a record is saved.
 pub(super) fn cut(text: String, most: usize) -> String {
     let short = if most > 0 && text.len() > most {
-        text.char_indices().nth(most).and_then(|(end, _)| text.get(..end).map(str::to_owned)).unwrap_or(text)
+        text.char_indices()
+            .nth(most)
+            .and_then(|(end, _)| text.get(..end).map(str::to_owned))
+            .unwrap_or(text)
     } else {
         text
     };
     let trimmed = short.trim();
-    if trimmed.len() == short.len() { short } else { trimmed.to_owned() }
+    if trimmed.len() == short.len() {
+        short
+    } else {
+        trimmed.to_owned()
+    }
 }

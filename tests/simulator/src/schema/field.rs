@@ -152,7 +152,9 @@ impl FieldType {
 
     /// The type of this name, in any case.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str().eq_ignore_ascii_case(name))
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str().eq_ignore_ascii_case(name))
     }
 
     /// Describe's `soapType` (salesforce-api.md 5.4).
@@ -262,14 +264,22 @@ pub struct PicklistValue {
 impl PicklistValue {
     /// An active value whose label is its API name.
     pub fn new(value: &str) -> Self {
-        Self { active: true, default_value: false, label: Some(value.to_owned()), value: value.to_owned() }
+        Self {
+            active: true,
+            default_value: false,
+            label: Some(value.to_owned()),
+            value: value.to_owned(),
+        }
     }
 }
 
 /// One field, with all members of describe (salesforce-api.md 4.3). Members that may be absent from a describe are
 /// `Option`, or a `bool` that is written only when true.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "Salesforce's own members, named as in the WSDL")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "Salesforce's own members, named as in the WSDL"
+)]
 pub struct Field {
     /// What the generator writes into it; no member of describe.
     pub content: Content,
@@ -355,7 +365,7 @@ pub struct Field {
     pub polymorphic_foreign_key: bool,
     /// Digits in all of a number.
     pub precision: u32,
-    /// May stand in DISTANCE().
+    /// May stand in `DISTANCE()`.
     pub query_by_distance: bool,
     /// The target's field of an indirect lookup.
     pub reference_target_field: Option<String>,
@@ -389,98 +399,58 @@ impl Field {
     /// A field as Salesforce makes one of this type. A name that ends in `__c` is custom; the label is made from the
     /// name. References still need [`Field::pointing_to`], picklists [`Field::values`].
     pub fn new(name: &str, field_type: FieldType) -> Self {
-        let custom = name.ends_with("__c") || name.ends_with("__s");
-        let comparable = field_type.comparison() != Comparison::None;
-        let plain = comparable && !matches!(field_type, FieldType::EncryptedString);
-        let mut field = Self {
-            content: Content::ByType,
-            aggregatable: plain && !matches!(field_type, FieldType::Boolean | FieldType::MultiPicklist),
-            ai_prediction_field: false,
-            auto_number: false,
-            byte_length: 0,
-            calculated: false,
-            calculated_formula: None,
-            cascade_delete: false,
-            case_sensitive: matches!(field_type, FieldType::EncryptedString),
-            compound_field_name: None,
-            controller_name: None,
-            createable: !field_type.is_compound() && field_type != FieldType::Id,
-            custom,
-            default_value: (field_type == FieldType::Boolean).then(|| "false".to_owned()),
-            default_value_formula: None,
-            defaulted_on_create: matches!(field_type, FieldType::Boolean | FieldType::Id),
-            dependent_picklist: false,
-            deprecated_and_hidden: false,
-            digits: 0,
-            display_location_in_decimal: field_type == FieldType::Location,
-            encrypted: false,
-            external_id: false,
-            extra_type_info: (field_type == FieldType::TextArea).then(|| "plaintextarea".to_owned()),
-            filterable: plain || field_type.is_compound(),
-            formula_treat_null_number_as_zero: false,
-            groupable: plain
-                && !matches!(
-                    field_type,
-                    FieldType::Double
-                        | FieldType::Currency
-                        | FieldType::Percent
-                        | FieldType::DateTime
-                        | FieldType::Time
-                        | FieldType::MultiPicklist
-                ),
-            high_scale_number: false,
-            html_formatted: field_type == FieldType::Url && custom,
-            id_lookup: matches!(field_type, FieldType::Id | FieldType::Email),
-            inline_help_text: None,
-            label: label_of(name),
-            length: 0,
-            mask: None,
-            mask_type: None,
-            name: name.to_owned(),
-            name_field: false,
-            name_pointing: false,
-            nillable: !matches!(field_type, FieldType::Boolean | FieldType::Id),
-            permissionable: true,
-            picklist_values: Vec::new(),
-            polymorphic_foreign_key: false,
-            precision: 0,
-            query_by_distance: field_type.is_compound(),
-            reference_target_field: None,
-            reference_to: Vec::new(),
-            relationship_name: None,
-            relationship_order: None,
-            restricted_delete: false,
-            restricted_picklist: false,
-            scale: 0,
-            search_prefilterable: matches!(field_type, FieldType::Reference),
-            sortable: plain && field_type != FieldType::MultiPicklist,
+        let plain = field_type.comparison() != Comparison::None && field_type != FieldType::EncryptedString;
+        let grouped = !matches!(
             field_type,
-            unique: false,
-            updateable: !field_type.is_compound() && field_type != FieldType::Id,
-            write_requires_master_read: false,
-        };
-        match field_type {
-            FieldType::Id | FieldType::Reference => field = field.length(18),
-            FieldType::Phone => field = field.length(40),
-            FieldType::Email => field = field.length(80),
-            FieldType::MultiPicklist => field = field.length(4099),
+            FieldType::Double
+                | FieldType::Currency
+                | FieldType::Percent
+                | FieldType::DateTime
+                | FieldType::Time
+                | FieldType::MultiPicklist
+        );
+        let written = !field_type.is_compound() && field_type != FieldType::Id;
+        let mut field = Self::bare(name, field_type);
+        field.aggregatable = plain && !matches!(field_type, FieldType::Boolean | FieldType::MultiPicklist);
+        field.case_sensitive = field_type == FieldType::EncryptedString;
+        field.createable = written;
+        field.updateable = written;
+        field.default_value = (field_type == FieldType::Boolean).then(|| "false".to_owned());
+        field.defaulted_on_create = matches!(field_type, FieldType::Boolean | FieldType::Id);
+        field.display_location_in_decimal = field_type == FieldType::Location;
+        field.extra_type_info = (field_type == FieldType::TextArea).then(|| "plaintextarea".to_owned());
+        field.filterable = plain || field_type.is_compound();
+        field.groupable = plain && grouped;
+        field.html_formatted = field_type == FieldType::Url && field.custom;
+        field.id_lookup = matches!(field_type, FieldType::Id | FieldType::Email);
+        field.nillable = !matches!(field_type, FieldType::Boolean | FieldType::Id);
+        field.query_by_distance = field_type.is_compound();
+        field.search_prefilterable = field_type == FieldType::Reference;
+        field.sortable = plain && field_type != FieldType::MultiPicklist;
+        field.sized()
+    }
+
+    /// The length, digits and mask of a field of this type that nobody chose otherwise.
+    fn sized(mut self) -> Self {
+        match self.field_type {
+            FieldType::Id | FieldType::Reference => return self.length(18),
+            FieldType::Phone => return self.length(40),
+            FieldType::Email => return self.length(80),
+            FieldType::MultiPicklist => return self.length(4099),
             FieldType::EncryptedString => {
-                field = field.length(175);
-                field.mask = Some("asterisk".to_owned());
-                field.mask_type = Some("all".to_owned());
+                self.mask = Some("asterisk".to_owned());
+                self.mask_type = Some("all".to_owned());
+                return self.length(175);
             }
             FieldType::String
             | FieldType::Picklist
             | FieldType::Combobox
             | FieldType::TextArea
             | FieldType::Url
-            | FieldType::DataCategoryGroupReference => field = field.length(255),
-            FieldType::Double | FieldType::Currency | FieldType::Percent => {
-                field.precision = 18;
-                field.scale = 2;
-            }
-            FieldType::Int => field.digits = 8,
-            FieldType::Long => field.digits = 18,
+            | FieldType::DataCategoryGroupReference => return self.length(255),
+            FieldType::Double | FieldType::Currency | FieldType::Percent => return self.number(18, 2),
+            FieldType::Int => self.digits = 8,
+            FieldType::Long => self.digits = 18,
             FieldType::Boolean
             | FieldType::Base64
             | FieldType::Date
@@ -492,7 +462,69 @@ impl Field {
             | FieldType::Json
             | FieldType::ComplexValue => {}
         }
-        field
+        self
+    }
+
+    /// A field of which nothing is said but its name and type.
+    fn bare(name: &str, field_type: FieldType) -> Self {
+        Self {
+            content: Content::ByType,
+            aggregatable: false,
+            ai_prediction_field: false,
+            auto_number: false,
+            byte_length: 0,
+            calculated: false,
+            calculated_formula: None,
+            cascade_delete: false,
+            case_sensitive: false,
+            compound_field_name: None,
+            controller_name: None,
+            createable: false,
+            custom: name.ends_with("__c") || name.ends_with("__s"),
+            default_value: None,
+            default_value_formula: None,
+            defaulted_on_create: false,
+            dependent_picklist: false,
+            deprecated_and_hidden: false,
+            digits: 0,
+            display_location_in_decimal: false,
+            encrypted: false,
+            external_id: false,
+            extra_type_info: None,
+            filterable: false,
+            formula_treat_null_number_as_zero: false,
+            groupable: false,
+            high_scale_number: false,
+            html_formatted: false,
+            id_lookup: false,
+            inline_help_text: None,
+            label: label_of(name),
+            length: 0,
+            mask: None,
+            mask_type: None,
+            name: name.to_owned(),
+            name_field: false,
+            name_pointing: false,
+            nillable: false,
+            permissionable: true,
+            picklist_values: Vec::new(),
+            polymorphic_foreign_key: false,
+            precision: 0,
+            query_by_distance: false,
+            reference_target_field: None,
+            reference_to: Vec::new(),
+            relationship_name: None,
+            relationship_order: None,
+            restricted_delete: false,
+            restricted_picklist: false,
+            scale: 0,
+            search_prefilterable: false,
+            sortable: false,
+            field_type,
+            unique: false,
+            updateable: false,
+            write_requires_master_read: false,
+        }
     }
 
     /// Sets the length in characters, and the bytes that Salesforce tells for it: three a character. A text area above
@@ -654,7 +686,11 @@ impl Field {
 
 /// `NumberOfEmployees` is "Number Of Employees", `Region__c` is "Region", `OwnerId` is "Owner ID".
 fn label_of(name: &str) -> String {
-    let base = name.strip_suffix("__c").or_else(|| name.strip_suffix("__s")).unwrap_or(name).replace("__", "_");
+    let base = name
+        .strip_suffix("__c")
+        .or_else(|| name.strip_suffix("__s"))
+        .unwrap_or(name)
+        .replace("__", "_");
     let mut label = String::with_capacity(base.len() + 4);
     let mut before = ' ';
     for letter in base.chars() {

@@ -2,7 +2,7 @@
 //!
 //! A [`Schema`] is a value: it is cloned, changed and put back; nothing in it is global. [`Schema::standard`] has Account,
 //! Contact, Lead, User, Opportunity, Task, Case with Salesforce's own fields, types and lengths, and `Specimen__c`, a
-//! custom object with a field of every type. Further objects (Profile, PermissionSet, ..) are added with
+//! custom object with a field of every type. Further objects (Profile, `PermissionSet`, ..) are added with
 //! [`Schema::add_object`]; relationships to children are not stored but found from the reference fields, so they cannot
 //! contradict them ([`Schema::child_relationships`]).
 //!
@@ -58,7 +58,11 @@ pub struct Schema {
 impl Schema {
     /// Nothing at all.
     pub fn empty() -> Self {
-        Self { objects: Vec::new(), places: BTreeMap::new(), withdrawn: BTreeMap::new() }
+        Self {
+            objects: Vec::new(),
+            places: BTreeMap::new(),
+            withdrawn: BTreeMap::new(),
+        }
     }
 
     /// The standard objects and `Specimen__c`. `person_accounts` is the org switch of that name: Account then has the
@@ -87,7 +91,9 @@ impl Schema {
 
     /// The object whose Ids begin so.
     pub fn object_by_prefix(&self, prefix: &str) -> Option<&Object> {
-        self.objects.iter().find(|object| object.key_prefix.as_deref() == Some(prefix))
+        self.objects
+            .iter()
+            .find(|object| object.key_prefix.as_deref() == Some(prefix))
     }
 
     /// The same as [`Schema::object`], to be changed.
@@ -96,7 +102,9 @@ impl Schema {
     /// [`SchemaError::NoObject`].
     pub fn object_mut(&mut self, name: &str) -> Result<&mut Object, SchemaError> {
         let place = self.places.get(&name.to_lowercase()).copied();
-        place.and_then(|place| self.objects.get_mut(place)).ok_or_else(|| SchemaError::NoObject(name.to_owned()))
+        place
+            .and_then(|place| self.objects.get_mut(place))
+            .ok_or_else(|| SchemaError::NoObject(name.to_owned()))
     }
 
     /// The field of an object, to be changed (label, length, nillable, ..).
@@ -104,7 +112,9 @@ impl Schema {
     /// # Errors
     /// [`SchemaError::NoObject`], [`SchemaError::NoField`].
     pub fn field_mut(&mut self, object: &str, field: &str) -> Result<&mut Field, SchemaError> {
-        self.object_mut(object)?.field_mut(field).ok_or_else(|| no_field(object, field))
+        self.object_mut(object)?
+            .field_mut(field)
+            .ok_or_else(|| no_field(object, field))
     }
 
     /// Adds an object. One without fields gets Id, Name, owner and the audit fields, as Salesforce gives them to a custom
@@ -146,14 +156,18 @@ impl Schema {
             return Err(SchemaError::NoObject(name.to_owned()));
         };
         if !object.custom {
-            return Err(SchemaError::Refused(format!("{name} is a standard object and cannot be deleted")));
+            return Err(SchemaError::Refused(format!(
+                "{name} is a standard object and cannot be deleted"
+            )));
         }
         let removed = self.objects.remove(place);
         for object in &mut self.objects {
             for field in &mut object.fields {
                 field.reference_to.retain(|target| *target != removed.name);
             }
-            object.fields.retain(|field| field.field_type != FieldType::Reference || !field.reference_to.is_empty());
+            object
+                .fields
+                .retain(|field| field.field_type != FieldType::Reference || !field.reference_to.is_empty());
         }
         self.renumber();
         Ok(removed)
@@ -185,15 +199,23 @@ impl Schema {
     pub fn remove_field(&mut self, object: &str, field: &str) -> Result<Field, SchemaError> {
         let owner = self.object_mut(object)?;
         let place = owner.fields.iter().position(|own| own.name.eq_ignore_ascii_case(field));
-        let (Some(place), Some(own)) = (place, owner.field(field)) else { return Err(no_field(object, field)) };
+        let (Some(place), Some(own)) = (place, owner.field(field)) else {
+            return Err(no_field(object, field));
+        };
         if !own.custom || own.name_field {
-            return Err(SchemaError::Refused(format!("{object}.{field} is a standard field and cannot be deleted")));
+            return Err(SchemaError::Refused(format!(
+                "{object}.{field} is a standard field and cannot be deleted"
+            )));
         }
         if own.compound_field_name.is_some() {
-            return Err(SchemaError::Refused(format!("{object}.{field} is a part of a compound field")));
+            return Err(SchemaError::Refused(format!(
+                "{object}.{field} is a part of a compound field"
+            )));
         }
         let removed = owner.fields.remove(place);
-        owner.fields.retain(|own| own.compound_field_name.as_deref() != Some(removed.name.as_str()));
+        owner
+            .fields
+            .retain(|own| own.compound_field_name.as_deref() != Some(removed.name.as_str()));
         Ok(removed)
     }
 
@@ -206,11 +228,16 @@ impl Schema {
     pub fn convert_field(&mut self, object: &str, field: &str, field_type: FieldType) -> Result<(), SchemaError> {
         let own = self.field_mut(object, field)?;
         let fixed = |kind: FieldType| {
-            matches!(kind, FieldType::Id | FieldType::Reference | FieldType::Base64 | FieldType::AnyType)
-                || kind.is_compound()
+            matches!(
+                kind,
+                FieldType::Id | FieldType::Reference | FieldType::Base64 | FieldType::AnyType
+            ) || kind.is_compound()
         };
         if !own.custom || own.compound_field_name.is_some() || fixed(own.field_type) || fixed(field_type) {
-            return Err(SchemaError::Refused(format!("{object}.{field} cannot be converted to {}", field_type.as_str())));
+            return Err(SchemaError::Refused(format!(
+                "{object}.{field} cannot be converted to {}",
+                field_type.as_str()
+            )));
         }
         *own = own.converted(field_type);
         Ok(())
@@ -246,12 +273,18 @@ impl Schema {
 
     /// What this user may see.
     pub fn view(&self, user: &str) -> View<'_> {
-        View { schema: self, withdrawn: self.withdrawn.get(&user.to_lowercase()) }
+        View {
+            schema: self,
+            withdrawn: self.withdrawn.get(&user.to_lowercase()),
+        }
     }
 
     /// Everything, as the org itself sees it.
     pub fn whole(&self) -> View<'_> {
-        View { schema: self, withdrawn: None }
+        View {
+            schema: self,
+            withdrawn: None,
+        }
     }
 
     /// The relationships to children of an object, by child object and field. A cascading reference of the child (a
@@ -260,7 +293,11 @@ impl Schema {
         let mut children = Vec::new();
         for child in &self.objects {
             for field in &child.fields {
-                if field.reference_to.iter().any(|target| target.eq_ignore_ascii_case(parent)) {
+                if field
+                    .reference_to
+                    .iter()
+                    .any(|target| target.eq_ignore_ascii_case(parent))
+                {
                     children.push(ChildRelationship {
                         cascade_delete: field.cascade_delete,
                         child_object: child.name.clone(),
@@ -288,7 +325,9 @@ impl Schema {
     }
 
     fn permission_key(&self, object: &str, field: Option<&str>) -> Result<String, SchemaError> {
-        let owner = self.object(object).ok_or_else(|| SchemaError::NoObject(object.to_owned()))?;
+        let owner = self
+            .object(object)
+            .ok_or_else(|| SchemaError::NoObject(object.to_owned()))?;
         match field {
             None => Ok(owner.name.to_lowercase()),
             Some(name) => {
@@ -324,7 +363,10 @@ impl<'a> View<'a> {
 
     /// The visible objects, sorted by name.
     pub fn objects(self) -> impl Iterator<Item = &'a Object> {
-        self.schema.objects.iter().filter(move |object| self.shows_object(object))
+        self.schema
+            .objects
+            .iter()
+            .filter(move |object| self.shows_object(object))
     }
 
     /// The object of this name, in any case, if it is visible.
@@ -334,7 +376,10 @@ impl<'a> View<'a> {
 
     /// The visible fields of an object, in describe's order. A compound is visible while one of its components is.
     pub fn fields(self, object: &'a Object) -> impl Iterator<Item = &'a Field> {
-        object.fields.iter().filter(move |field| self.shows_field(object, field))
+        object
+            .fields
+            .iter()
+            .filter(move |field| self.shows_field(object, field))
     }
 
     /// The field of this name, in any case, if it is visible.
@@ -355,7 +400,8 @@ impl<'a> View<'a> {
 
     /// True where the user may read the object.
     pub fn shows_object(self, object: &Object) -> bool {
-        self.withdrawn.is_none_or(|withdrawn| !withdrawn.contains(&object.name.to_lowercase()))
+        self.withdrawn
+            .is_none_or(|withdrawn| !withdrawn.contains(&object.name.to_lowercase()))
     }
 }
 
@@ -364,7 +410,10 @@ fn field_key(object: &str, field: &str) -> String {
 }
 
 fn no_field(object: &str, field: &str) -> SchemaError {
-    SchemaError::NoField { object: object.to_owned(), field: field.to_owned() }
+    SchemaError::NoField {
+        object: object.to_owned(),
+        field: field.to_owned(),
+    }
 }
 
 #[cfg(test)]

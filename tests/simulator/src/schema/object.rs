@@ -32,7 +32,10 @@ pub struct RecordType {
 
 /// One object. The booleans are those of describeGlobal, in its order.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "Salesforce's own members, named as in the WSDL")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "Salesforce's own members, named as in the WSDL"
+)]
 pub struct Object {
     /// API name.
     pub name: String,
@@ -154,24 +157,32 @@ impl Object {
 
     /// The same, to be changed.
     pub fn field_mut(&mut self, name: &str) -> Option<&mut Field> {
-        self.fields.iter_mut().find(|field| field.name.eq_ignore_ascii_case(name))
+        self.fields
+            .iter_mut()
+            .find(|field| field.name.eq_ignore_ascii_case(name))
     }
 
     /// The reference field whose relationship has this name, in any case.
     pub fn relationship(&self, name: &str) -> Option<&Field> {
-        self.fields
-            .iter()
-            .find(|field| field.relationship_name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name)))
+        self.fields.iter().find(|field| {
+            field
+                .relationship_name
+                .as_deref()
+                .is_some_and(|own| own.eq_ignore_ascii_case(name))
+        })
     }
 
     /// The component fields of a compound field, in describe's order.
     pub fn components(&self, compound: &str) -> impl Iterator<Item = &Field> {
-        self.fields
-            .iter()
-            .filter(move |field| field.compound_field_name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(compound)))
+        self.fields.iter().filter(move |field| {
+            field
+                .compound_field_name
+                .as_deref()
+                .is_some_and(|own| own.eq_ignore_ascii_case(compound))
+        })
     }
 
-    /// The name field: Name, or CaseNumber and Subject where there is none.
+    /// The name field: Name, or `CaseNumber` and Subject where there is none.
     pub fn name_field(&self) -> Option<&Field> {
         self.fields.iter().find(|field| field.name_field)
     }
@@ -180,7 +191,11 @@ impl Object {
     pub fn urls(&self, instance_url: &str) -> Option<[String; 3]> {
         let prefix = self.key_prefix.as_deref().filter(|_| self.layoutable)?;
         let base = instance_url.trim_end_matches('/');
-        Some([format!("{base}/{{ID}}"), format!("{base}/{{ID}}/e"), format!("{base}/{prefix}/e")])
+        Some([
+            format!("{base}/{{ID}}"),
+            format!("{base}/{{ID}}/e"),
+            format!("{base}/{prefix}/e"),
+        ])
     }
 
     /// True where the object has a field of this name and type.

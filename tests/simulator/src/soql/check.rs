@@ -17,8 +17,19 @@ const MOST_CHILDREN: usize = 20;
 
 /// What every object of a polymorphic reference is asked for: the fields of Salesforce's object `Name`.
 const NAME_FIELDS: [&str; 13] = [
-    "Id", "Name", "FirstName", "LastName", "Title", "Email", "Phone", "Username", "Alias", "IsActive", "UserRoleId",
-    "ProfileId", "RecordTypeId",
+    "Id",
+    "Name",
+    "FirstName",
+    "LastName",
+    "Title",
+    "Email",
+    "Phone",
+    "Username",
+    "Alias",
+    "IsActive",
+    "UserRoleId",
+    "ProfileId",
+    "RecordTypeId",
 ];
 
 /// Checks a query that was parsed from `text`.
@@ -68,13 +79,24 @@ impl<'a> Checker<'a> {
     }
 
     fn query(&self, query: &'a Query, object: &'a Object) -> Result<Checked, QueryError> {
-        let scope = Scope { object, alias: query.alias.as_deref() };
+        let scope = Scope {
+            object,
+            alias: query.alias.as_deref(),
+        };
         let (count, columns) = match &query.select {
             Select::Count => (true, Vec::new()),
             Select::Items(items) => (false, self.columns(&scope, items)?),
         };
-        let condition = query.condition.as_ref().map(|condition| self.condition(&scope, condition)).transpose()?;
-        let order = query.order.iter().map(|key| self.key(&scope, key)).collect::<Result<_, _>>()?;
+        let condition = query
+            .condition
+            .as_ref()
+            .map(|condition| self.condition(&scope, condition))
+            .transpose()?;
+        let order = query
+            .order
+            .iter()
+            .map(|key| self.key(&scope, key))
+            .collect::<Result<_, _>>()?;
         Ok(Checked {
             object: object.name.clone(),
             count,
@@ -97,7 +119,10 @@ impl<'a> Checker<'a> {
                     let (path, _field) = self.path(scope, path)?;
                     let name = path.to_string();
                     if !seen.insert(name.clone()) {
-                        return Err(QueryError::new("INVALID_FIELD", format!("duplicate field selected: {name}")));
+                        return Err(QueryError::new(
+                            "INVALID_FIELD",
+                            format!("duplicate field selected: {name}"),
+                        ));
                     }
                     columns.push(Column::Field(path));
                 }
@@ -121,7 +146,12 @@ impl<'a> Checker<'a> {
         let relationships = self.view.schema().child_relationships(&scope.object.name);
         let found = relationships
             .into_iter()
-            .filter(|child| child.relationship_name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name)))
+            .filter(|child| {
+                child
+                    .relationship_name
+                    .as_deref()
+                    .is_some_and(|own| own.eq_ignore_ascii_case(name))
+            })
             .find_map(|child| {
                 let object = self.view.object(&child.child_object)?;
                 self.view.field(object, &child.field)?;
@@ -182,11 +212,16 @@ impl<'a> Checker<'a> {
             objects = targets;
         }
         let polymorphic = objects.len() > 1;
-        let field = objects.iter().find_map(|object| self.view.field(object, &last.text)).filter(|_| {
-            !polymorphic || NAME_FIELDS.iter().any(|name| name.eq_ignore_ascii_case(&last.text))
-        });
+        let field = objects
+            .iter()
+            .find_map(|object| self.view.field(object, &last.text))
+            .filter(|_| !polymorphic || NAME_FIELDS.iter().any(|name| name.eq_ignore_ascii_case(&last.text)));
         let Some(field) = field else {
-            let entity = if polymorphic { "Name" } else { objects.first().map_or("", |object| &object.name) };
+            let entity = if polymorphic {
+                "Name"
+            } else {
+                objects.first().map_or("", |object| &object.name)
+            };
             return Err(self.at(
                 "INVALID_FIELD",
                 offset,
@@ -197,7 +232,14 @@ impl<'a> Checker<'a> {
                 ),
             ));
         };
-        Ok((FieldPath { hops, field: field.name.clone(), field_type: field.field_type }, field))
+        Ok((
+            FieldPath {
+                hops,
+                field: field.name.clone(),
+                field_type: field.field_type,
+            },
+            field,
+        ))
     }
 
     /// `c.Name` with the alias, and `Contact.Name` with the object's own name unless a relationship is called so.
@@ -207,12 +249,17 @@ impl<'a> Checker<'a> {
     }
 
     fn hop(&self, objects: &[&'a Object], name: &str) -> Option<(Hop, Vec<&'a Object>)> {
-        let (object, reference) = objects.iter().find_map(|object| Some((*object, object.relationship(name)?)))?;
+        let (object, reference) = objects
+            .iter()
+            .find_map(|object| Some((*object, object.relationship(name)?)))?;
         if !self.view.shows_field(object, reference) {
             return None;
         }
-        let targets: Vec<&Object> =
-            reference.reference_to.iter().filter_map(|target| self.view.object(target)).collect();
+        let targets: Vec<&Object> = reference
+            .reference_to
+            .iter()
+            .filter_map(|target| self.view.object(target))
+            .collect();
         if targets.is_empty() {
             return None;
         }
@@ -233,7 +280,11 @@ impl<'a> Checker<'a> {
                 format!("field '{}' can not be sorted in a query call", field.name),
             ));
         }
-        Ok(Key { path, descending: key.descending, nulls_last: key.nulls_last })
+        Ok(Key {
+            path,
+            descending: key.descending,
+            nulls_last: key.nulls_last,
+        })
     }
 
     fn condition(&self, scope: &Scope<'a>, condition: &'a Condition) -> Result<Test, QueryError> {
@@ -248,16 +299,32 @@ impl<'a> Checker<'a> {
                 let (checked, field) = self.filter(scope, path)?;
                 self.operator(path, field, *operator)?;
                 let value = self.value(field, value, *operator)?;
-                Test::Compare { path: checked, operator: *operator, value }
+                Test::Compare {
+                    path: checked,
+                    operator: *operator,
+                    value,
+                }
             }
-            Condition::List { path, operator: ListOperator::In, values } => self.list(scope, path, false, values)?,
-            Condition::List { path, operator: ListOperator::NotIn, values } => self.list(scope, path, true, values)?,
-            Condition::List { path, operator: ListOperator::Includes, values } => {
-                self.includes(scope, path, false, values)?
-            }
-            Condition::List { path, operator: ListOperator::Excludes, values } => {
-                self.includes(scope, path, true, values)?
-            }
+            Condition::List {
+                path,
+                operator: ListOperator::In,
+                values,
+            } => self.list(scope, path, false, values)?,
+            Condition::List {
+                path,
+                operator: ListOperator::NotIn,
+                values,
+            } => self.list(scope, path, true, values)?,
+            Condition::List {
+                path,
+                operator: ListOperator::Includes,
+                values,
+            } => self.includes(scope, path, false, values)?,
+            Condition::List {
+                path,
+                operator: ListOperator::Excludes,
+                values,
+            } => self.includes(scope, path, true, values)?,
             Condition::SemiJoin { path, negated, query } => self.semi_join(scope, path, *negated, query)?,
         })
     }
@@ -266,7 +333,11 @@ impl<'a> Checker<'a> {
     fn filter(&self, scope: &Scope<'a>, path: &Path) -> Result<(FieldPath, &'a Field), QueryError> {
         let (checked, field) = self.path(scope, path)?;
         if field.field_type.is_compound() {
-            let kind = if field.field_type == FieldType::Address { "Address" } else { "Geolocation" };
+            let kind = if field.field_type == FieldType::Address {
+                "Address"
+            } else {
+                "Geolocation"
+            };
             return Err(self.at(
                 "INVALID_FIELD",
                 path.offset(),
@@ -299,7 +370,11 @@ impl<'a> Checker<'a> {
         if allowed {
             return Ok(());
         }
-        let name = if kind.comparison() == Comparison::Id { "id" } else { kind.as_str() };
+        let name = if kind.comparison() == Comparison::Id {
+            "id"
+        } else {
+            kind.as_str()
+        };
         Err(self.at(
             "INVALID_QUERY_FILTER_OPERATOR",
             path.offset(),
@@ -307,26 +382,20 @@ impl<'a> Checker<'a> {
         ))
     }
 
-    fn list(
-        &self,
-        scope: &Scope<'a>,
-        path: &Path,
-        negated: bool,
-        values: &[Value],
-    ) -> Result<Test, QueryError> {
+    fn list(&self, scope: &Scope<'a>, path: &Path, negated: bool, values: &[Value]) -> Result<Test, QueryError> {
         let (checked, field) = self.filter(scope, path)?;
-        let values =
-            values.iter().map(|value| self.value(field, value, Operator::Equal)).collect::<Result<_, _>>()?;
-        Ok(Test::In { path: checked, negated, values })
+        let values = values
+            .iter()
+            .map(|value| self.value(field, value, Operator::Equal))
+            .collect::<Result<_, _>>()?;
+        Ok(Test::In {
+            path: checked,
+            negated,
+            values,
+        })
     }
 
-    fn includes(
-        &self,
-        scope: &Scope<'a>,
-        path: &Path,
-        negated: bool,
-        values: &[Value],
-    ) -> Result<Test, QueryError> {
+    fn includes(&self, scope: &Scope<'a>, path: &Path, negated: bool, values: &[Value]) -> Result<Test, QueryError> {
         let (checked, field) = self.filter(scope, path)?;
         if field.field_type != FieldType::MultiPicklist {
             return Err(self.at(
@@ -339,7 +408,12 @@ impl<'a> Checker<'a> {
         for value in values {
             match &value.literal {
                 Literal::Text { text, .. } => {
-                    sets.push(text.to_lowercase().split(';').map(|part| part.trim().to_owned()).collect());
+                    sets.push(
+                        text.to_lowercase()
+                            .split(';')
+                            .map(|part| part.trim().to_owned())
+                            .collect(),
+                    );
                 }
                 Literal::Null
                 | Literal::Boolean(_)
@@ -350,16 +424,14 @@ impl<'a> Checker<'a> {
                 | Literal::Relative(_) => return Err(self.wrong_type(field, value)),
             }
         }
-        Ok(Test::Includes { path: checked, negated, sets })
+        Ok(Test::Includes {
+            path: checked,
+            negated,
+            sets,
+        })
     }
 
-    fn semi_join(
-        &self,
-        scope: &Scope<'a>,
-        path: &Path,
-        negated: bool,
-        query: &'a Query,
-    ) -> Result<Test, QueryError> {
+    fn semi_join(&self, scope: &Scope<'a>, path: &Path, negated: bool, query: &'a Query) -> Result<Test, QueryError> {
         let (checked, field) = self.filter(scope, path)?;
         let offset = path.offset();
         if field.field_type.comparison() != Comparison::Id {
@@ -385,7 +457,11 @@ impl<'a> Checker<'a> {
                 "The inner select of a semi-join query should have exactly one field, which is an id field",
             ));
         }
-        Ok(Test::SemiJoin { path: checked, negated, query: Box::new(inner) })
+        Ok(Test::SemiJoin {
+            path: checked,
+            negated,
+            query: Box::new(inner),
+        })
     }
 
     /// A literal as a value of the field's type.
@@ -402,7 +478,11 @@ impl<'a> Checker<'a> {
             }
             (Comparison::Text, Literal::Text { text, .. }) => Comparand::Text(text.to_lowercase()),
             (Comparison::Id, Literal::Text { text, .. }) => Comparand::Id(id::to_18(text).ok_or_else(|| {
-                self.at("INVALID_QUERY_FILTER_OPERATOR", value.offset, format!("invalid ID field: {text}"))
+                self.at(
+                    "INVALID_QUERY_FILTER_OPERATOR",
+                    value.offset,
+                    format!("invalid ID field: {text}"),
+                )
             })?),
             (Comparison::Number, Literal::Number(digits)) => {
                 Comparand::Number(Number::parse(digits).ok_or_else(|| self.wrong_type(field, value))?)
@@ -427,8 +507,12 @@ impl<'a> Checker<'a> {
     }
 
     fn wrong_type(&self, field: &Field, value: &Value) -> QueryError {
-        let quoted = matches!(field.field_type.comparison(), Comparison::Text | Comparison::Id);
-        let quotes = if quoted { "should be enclosed in quotes" } else { "should not be enclosed in quotes" };
+        let is_text = matches!(field.field_type.comparison(), Comparison::Text | Comparison::Id);
+        let quotes = if is_text {
+            "should be enclosed in quotes"
+        } else {
+            "should not be enclosed in quotes"
+        };
         self.at(
             "INVALID_FIELD",
             value.offset,

@@ -88,11 +88,27 @@ pub(super) enum Test {
     And(Vec<Test>),
     Or(Vec<Test>),
     Not(Box<Test>),
-    Compare { path: FieldPath, operator: Operator, value: Comparand },
-    In { path: FieldPath, negated: bool, values: Vec<Comparand> },
+    Compare {
+        path: FieldPath,
+        operator: Operator,
+        value: Comparand,
+    },
+    In {
+        path: FieldPath,
+        negated: bool,
+        values: Vec<Comparand>,
+    },
     /// Lists of values of which all must be chosen.
-    Includes { path: FieldPath, negated: bool, sets: Vec<Vec<String>> },
-    SemiJoin { path: FieldPath, negated: bool, query: Box<Checked> },
+    Includes {
+        path: FieldPath,
+        negated: bool,
+        sets: Vec<Vec<String>>,
+    },
+    SemiJoin {
+        path: FieldPath,
+        negated: bool,
+        query: Box<Checked>,
+    },
 }
 
 /// A value of its field's type.

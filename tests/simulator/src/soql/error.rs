@@ -15,12 +15,19 @@ const EXCERPT: usize = 30;
 impl QueryError {
     /// An error without a place.
     pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), position: None }
+        Self {
+            code,
+            message: message.into(),
+            position: None,
+        }
     }
 
     /// An error at a byte offset of the statement, with excerpt, caret, row and column.
     pub(super) fn at(code: &'static str, text: &str, offset: usize, reason: impl AsRef<str>) -> Self {
-        let offset = (0..=offset.min(text.len())).rev().find(|&place| text.is_char_boundary(place)).unwrap_or(0);
+        let offset = (0..=offset.min(text.len()))
+            .rev()
+            .find(|&place| text.is_char_boundary(place))
+            .unwrap_or(0);
         let (before, after) = text.split_at_checked(offset).unwrap_or((text, ""));
         let row = before.matches('\n').count() + 1;
         let line_before = before.rsplit('\n').next().unwrap_or("");
@@ -31,8 +38,14 @@ impl QueryError {
         let indent = " ".repeat(left.chars().count());
         Self {
             code,
-            message: format!("\n{left}{right}\n{indent}^\nERROR at Row:{row}:Column:{column}\n{}", reason.as_ref()),
-            position: Some((u32::try_from(row).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))),
+            message: format!(
+                "\n{left}{right}\n{indent}^\nERROR at Row:{row}:Column:{column}\n{}",
+                reason.as_ref()
+            ),
+            position: Some((
+                u32::try_from(row).unwrap_or(u32::MAX),
+                u32::try_from(column).unwrap_or(u32::MAX),
+            )),
         }
     }
 
@@ -77,7 +90,9 @@ fn tail(line: &str) -> &str {
 
 /// The start of a line, cut at a word where one ends.
 fn head(line: &str) -> &str {
-    let Some((end, _)) = line.char_indices().nth(EXCERPT) else { return line };
+    let Some((end, _)) = line.char_indices().nth(EXCERPT) else {
+        return line;
+    };
     let rest = line.get(end..).unwrap_or("");
     let word = rest.find([' ', ',']).unwrap_or(rest.len());
     // A word of any length is shown whole only up to another excerpt's length.
@@ -102,12 +117,16 @@ mod tests {
 
     #[test]
     fn long_lines_are_cut_and_rows_counted() {
-        let text = format!("SELECT Id,\n{} Wrong, {} FROM X", "Aaaaa, ".repeat(20), "Bbbbb, ".repeat(20));
+        let text = format!(
+            "SELECT Id,\n{} Wrong, {} FROM X",
+            "Aaaaa, ".repeat(20),
+            "Bbbbb, ".repeat(20)
+        );
         let offset = text.find("Wrong").unwrap();
         let error = QueryError::at("INVALID_FIELD", &text, offset, "no");
         let lines: Vec<&str> = error.message().lines().collect();
         assert!(lines[1].len() < 100, "{}", lines[1]);
-        assert_eq!(&lines[1][lines[2].len() - 1..][..5], "Wrong");
+        assert!(lines[1].get(lines[2].len() - 1..).unwrap().starts_with("Wrong,"));
         assert_eq!(lines[3], "ERROR at Row:2:Column:142");
     }
 

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
-use jiff::Timestamp;
 
 use super::ast::{Operator, RelativeDate};
 use super::checked::{Checked, Comparand, FieldPath, Hop, Key, Test};
@@ -50,7 +50,11 @@ impl Program {
     pub fn compile(checked: &Checked, moment: &Moment, run: &mut dyn FnMut(&Checked) -> Vec<String>) -> Self {
         let predicate = checked.condition.as_ref().map(|test| predicate(test, moment, run));
         let hints = hints::of(predicate.as_ref(), &checked.order);
-        Self { predicate, order: checked.order.clone(), hints }
+        Self {
+            predicate,
+            order: checked.order.clone(),
+            hints,
+        }
     }
 
     /// True for the rows of the answer.
@@ -79,13 +83,33 @@ pub(super) enum Predicate {
     And(Vec<Predicate>),
     Or(Vec<Predicate>),
     Not(Box<Predicate>),
-    Compare { path: FieldPath, operator: Operator, value: Fixed },
-    In { path: FieldPath, negated: bool, values: Vec<Fixed> },
+    Compare {
+        path: FieldPath,
+        operator: Operator,
+        value: Fixed,
+    },
+    In {
+        path: FieldPath,
+        negated: bool,
+        values: Vec<Fixed>,
+    },
     /// Ids of 18 characters.
-    Ids { path: FieldPath, negated: bool, ids: BTreeSet<String> },
+    Ids {
+        path: FieldPath,
+        negated: bool,
+        ids: BTreeSet<String>,
+    },
     /// Texts in lower case.
-    Texts { path: FieldPath, negated: bool, texts: BTreeSet<String> },
-    Includes { path: FieldPath, negated: bool, sets: Vec<Vec<String>> },
+    Texts {
+        path: FieldPath,
+        negated: bool,
+        texts: BTreeSet<String>,
+    },
+    Includes {
+        path: FieldPath,
+        negated: bool,
+        sets: Vec<Vec<String>>,
+    },
 }
 
 /// A value to compare with.
@@ -119,16 +143,24 @@ fn predicate(test: &Test, moment: &Moment, run: &mut dyn FnMut(&Checked) -> Vec<
         Test::And(parts) => Predicate::And(parts.iter().map(|part| predicate(part, moment, run)).collect()),
         Test::Or(parts) => Predicate::Or(parts.iter().map(|part| predicate(part, moment, run)).collect()),
         Test::Not(inner) => Predicate::Not(Box::new(predicate(inner, moment, run))),
-        Test::Compare { path, operator, value } => {
-            Predicate::Compare { path: path.clone(), operator: *operator, value: fixed(path, value, moment) }
-        }
+        Test::Compare { path, operator, value } => Predicate::Compare {
+            path: path.clone(),
+            operator: *operator,
+            value: fixed(path, value, moment),
+        },
         Test::In { path, negated, values } => list(path, *negated, values, moment),
-        Test::Includes { path, negated, sets } => {
-            Predicate::Includes { path: path.clone(), negated: *negated, sets: sets.clone() }
-        }
+        Test::Includes { path, negated, sets } => Predicate::Includes {
+            path: path.clone(),
+            negated: *negated,
+            sets: sets.clone(),
+        },
         Test::SemiJoin { path, negated, query } => {
             let ids = run(query).iter().filter_map(|value| id::to_18(value)).collect();
-            Predicate::Ids { path: path.clone(), negated: *negated, ids }
+            Predicate::Ids {
+                path: path.clone(),
+                negated: *negated,
+                ids,
+            }
         }
     }
 }
@@ -155,7 +187,11 @@ fn list(path: &FieldPath, negated: bool, values: &[Comparand], moment: &Moment) 
             }
         };
     }
-    if texts.is_empty() { Predicate::Ids { path, negated, ids } } else { Predicate::Texts { path, negated, texts } }
+    if texts.is_empty() {
+        Predicate::Ids { path, negated, ids }
+    } else {
+        Predicate::Texts { path, negated, texts }
+    }
 }
 
 fn fixed(path: &FieldPath, value: &Comparand, moment: &Moment) -> Fixed {
@@ -180,7 +216,10 @@ fn days(path: &FieldPath, literal: RelativeDate, moment: &Moment) -> Fixed {
     if path.field_type == FieldType::Date {
         return Fixed::Days(from, to);
     }
-    let midnight = |date: Date, edge| date.to_zoned(moment.zone.clone()).map_or(edge, |zoned| zoned.timestamp());
+    let midnight = |date: Date, edge| {
+        date.to_zoned(moment.zone.clone())
+            .map_or(edge, |zoned| zoned.timestamp())
+    };
     Fixed::Times(midnight(from, Timestamp::MIN), midnight(to, Timestamp::MAX))
 }
 
@@ -200,14 +239,15 @@ fn holds<R: Row>(predicate: &Predicate, row: &R) -> bool {
         Predicate::And(parts) => parts.iter().all(|part| holds(part, row)),
         Predicate::Or(parts) => parts.iter().any(|part| holds(part, row)),
         Predicate::Not(inner) => !holds(inner, row),
-        Predicate::Compare { path, operator, value } => {
-            reach(row, &path.hops, &path.field, |found| compares(path, found, *operator, value))
-        }
+        Predicate::Compare { path, operator, value } => reach(row, &path.hops, &path.field, |found| {
+            compares(path, found, *operator, value)
+        }),
         Predicate::In { path, negated, values } => reach(row, &path.hops, &path.field, |found| {
             values.iter().any(|value| compares(path, found, Operator::Equal, value)) != *negated
         }),
         Predicate::Ids { path, negated, ids } => reach(row, &path.hops, &path.field, |found| {
-            found.is_some_and(|own| ids.contains(own) || id::to_18(own).is_some_and(|long| ids.contains(&long))) != *negated
+            found.is_some_and(|own| ids.contains(own) || id::to_18(own).is_some_and(|long| ids.contains(&long)))
+                != *negated
         }),
         Predicate::Texts { path, negated, texts } => reach(row, &path.hops, &path.field, |found| {
             found.is_some_and(|own| texts.contains(&own.to_lowercase())) != *negated
@@ -215,37 +255,49 @@ fn holds<R: Row>(predicate: &Predicate, row: &R) -> bool {
         Predicate::Includes { path, negated, sets } => reach(row, &path.hops, &path.field, |found| {
             let found = found.unwrap_or("").to_lowercase();
             let chosen: BTreeSet<&str> = found.split(';').collect();
-            sets.iter().any(|set| set.iter().all(|value| chosen.contains(value.as_str()))) != *negated
+            sets.iter()
+                .any(|set| set.iter().all(|value| chosen.contains(value.as_str())))
+                != *negated
         }),
     }
 }
 
 fn compares(path: &FieldPath, found: Option<&str>, operator: Operator, value: &Fixed) -> bool {
     // A boolean is never null (salesforce-api.md section 5.4); where one is missing it counts as false.
-    let found = if path.field_type == FieldType::Boolean { Some(found.unwrap_or("false")) } else { found };
+    let found = if path.field_type == FieldType::Boolean {
+        Some(found.unwrap_or("false"))
+    } else {
+        found
+    };
     let Some(found) = found else {
         return match (operator, value) {
             (Operator::Equal, Fixed::Null) => true,
-            (Operator::NotEqual, Fixed::Null) => false,
-            // "Not equal" is true for null, every other comparison false.
-            (Operator::NotEqual, _) => true,
-            _ => false,
+            // "Not equal" to a value is true for null, every other comparison false.
+            (operator, value) => operator == Operator::NotEqual && !matches!(value, Fixed::Null),
         };
     };
     match value {
         Fixed::Null => operator == Operator::NotEqual,
         Fixed::Pattern(pattern) => like(&found.to_lowercase().chars().collect::<Vec<_>>(), pattern),
         Fixed::Days(from, to) => found.parse().is_ok_and(|date: Date| in_span(&date, from, to, operator)),
-        Fixed::Times(from, to) => found.parse().is_ok_and(|time: Timestamp| in_span(&time, from, to, operator)),
+        Fixed::Times(from, to) => found
+            .parse()
+            .is_ok_and(|time: Timestamp| in_span(&time, from, to, operator)),
         Fixed::Boolean(truth) => decide(operator, found.eq_ignore_ascii_case("true").cmp(truth)),
         Fixed::Number(number) => Number::parse(found).is_some_and(|own| decide(operator, own.compare(number))),
         Fixed::Text(text) => decide(operator, found.to_lowercase().as_str().cmp(text)),
-        Fixed::Id(id) => decide(operator, found.get(..15).unwrap_or(found).cmp(id.get(..15).unwrap_or(id))),
+        Fixed::Id(id) => decide(
+            operator,
+            found.get(..15).unwrap_or(found).cmp(id.get(..15).unwrap_or(id)),
+        ),
         Fixed::Date(date) => found.parse().is_ok_and(|own: Date| decide(operator, own.cmp(date))),
-        Fixed::DateTime(time) => found.parse().is_ok_and(|own: Timestamp| decide(operator, own.cmp(time))),
-        Fixed::Time(time) => {
-            found.trim_end_matches('Z').parse().is_ok_and(|own: Time| decide(operator, own.cmp(time)))
-        }
+        Fixed::DateTime(time) => found
+            .parse()
+            .is_ok_and(|own: Timestamp| decide(operator, own.cmp(time))),
+        Fixed::Time(time) => found
+            .trim_end_matches('Z')
+            .parse()
+            .is_ok_and(|own: Time| decide(operator, own.cmp(time))),
     }
 }
 

@@ -66,7 +66,10 @@ impl Hints {
             while low < high {
                 let middle = low + (high - low) / 2;
                 let own = id::format(prefix, middle);
-                let order = own.get(..15).unwrap_or(&own).cmp(bound.id.get(..15).unwrap_or(&bound.id));
+                let order = own
+                    .get(..15)
+                    .unwrap_or(&own)
+                    .cmp(bound.id.get(..15).unwrap_or(&bound.id));
                 if order.is_lt() || (order.is_eq() && beyond_equal) {
                     low = middle + 1;
                 } else {
@@ -98,16 +101,25 @@ impl Hints {
     }
 
     fn or(self, other: Self) -> Self {
-        let both = |left: Option<Bound>, right: Option<Bound>, pick: fn(Option<Bound>, Option<Bound>) -> Option<Bound>| {
-            if left.is_some() && right.is_some() { pick(left, right) } else { None }
-        };
+        let both =
+            |left: Option<Bound>, right: Option<Bound>, pick: fn(Option<Bound>, Option<Bound>) -> Option<Bound>| {
+                if left.is_some() && right.is_some() {
+                    pick(left, right)
+                } else {
+                    None
+                }
+            };
         Self {
             ids: match (self.ids, other.ids) {
                 (Some(left), Some(right)) => Some(left.union(&right).cloned().collect()),
                 (_, _) => None,
             },
             stamp: StampRange {
-                from: self.stamp.from.zip(other.stamp.from).map(|(left, right)| left.min(right)),
+                from: self
+                    .stamp
+                    .from
+                    .zip(other.stamp.from)
+                    .map(|(left, right)| left.min(right)),
                 to: self.stamp.to.zip(other.stamp.to).map(|(left, right)| left.max(right)),
             },
             exact: false,
@@ -120,7 +132,13 @@ impl Hints {
 
 /// The hints of a condition and an order.
 pub(super) fn of(predicate: Option<&Predicate>, order: &[Key]) -> Hints {
-    let mut hints = predicate.map_or(Hints { exact: true, ..Hints::default() }, hints_of);
+    let mut hints = predicate.map_or(
+        Hints {
+            exact: true,
+            ..Hints::default()
+        },
+        hints_of,
+    );
     hints.order = order_of(order);
     hints
 }
@@ -129,7 +147,11 @@ fn order_of(order: &[Key]) -> OrderHint {
     match order {
         [] => OrderHint::Any,
         [only, ..] if only.path.is_own("Id") => {
-            if only.descending { OrderHint::IdDescending } else { OrderHint::Id }
+            if only.descending {
+                OrderHint::IdDescending
+            } else {
+                OrderHint::Id
+            }
         }
         [stamp] if stamp.path.is_own("SystemModstamp") && !stamp.descending => OrderHint::StampThenId,
         [stamp, id, ..]
@@ -148,13 +170,21 @@ fn hints_of(predicate: &Predicate) -> Hints {
             .map(hints_of)
             .reduce(Hints::and)
             .unwrap_or_else(Hints::nothing_known),
-        Predicate::Or(parts) => {
-            parts.iter().map(hints_of).reduce(Hints::or).unwrap_or_else(Hints::nothing_known)
-        }
+        Predicate::Or(parts) => parts
+            .iter()
+            .map(hints_of)
+            .reduce(Hints::or)
+            .unwrap_or_else(Hints::nothing_known),
         Predicate::Compare { path, operator, value } => compared(path, *operator, value),
-        Predicate::Ids { path, negated: false, ids } if path.is_own("Id") => {
-            Hints { ids: Some(ids.clone()), exact: true, ..Hints::default() }
-        }
+        Predicate::Ids {
+            path,
+            negated: false,
+            ids,
+        } if path.is_own("Id") => Hints {
+            ids: Some(ids.clone()),
+            exact: true,
+            ..Hints::default()
+        },
         Predicate::Ids { .. }
         | Predicate::Texts { .. }
         | Predicate::In { .. }
@@ -187,14 +217,37 @@ fn compared(path: &FieldPath, operator: Operator, value: &Fixed) -> Hints {
 }
 
 fn id_hints(operator: Operator, id: &str) -> Hints {
-    let bound = |inclusive| Some(Bound { id: id.to_owned(), inclusive });
-    let exact = Hints { exact: true, ..Hints::default() };
+    let bound = |inclusive| {
+        Some(Bound {
+            id: id.to_owned(),
+            inclusive,
+        })
+    };
+    let exact = Hints {
+        exact: true,
+        ..Hints::default()
+    };
     match operator {
-        Operator::Equal => Hints { ids: Some(BTreeSet::from([id.to_owned()])), ..exact },
-        Operator::Less => Hints { to: bound(false), ..exact },
-        Operator::LessOrEqual => Hints { to: bound(true), ..exact },
-        Operator::Greater => Hints { from: bound(false), ..exact },
-        Operator::GreaterOrEqual => Hints { from: bound(true), ..exact },
+        Operator::Equal => Hints {
+            ids: Some(BTreeSet::from([id.to_owned()])),
+            ..exact
+        },
+        Operator::Less => Hints {
+            to: bound(false),
+            ..exact
+        },
+        Operator::LessOrEqual => Hints {
+            to: bound(true),
+            ..exact
+        },
+        Operator::Greater => Hints {
+            from: bound(false),
+            ..exact
+        },
+        Operator::GreaterOrEqual => Hints {
+            from: bound(true),
+            ..exact
+        },
         Operator::NotEqual | Operator::Like => Hints::nothing_known(),
     }
 }
@@ -203,19 +256,37 @@ fn id_hints(operator: Operator, id: &str) -> Hints {
 /// a span, both inclusive; they are equal for a point in time.
 fn stamp_hints(operator: Operator, first: Timestamp, last: Timestamp) -> Hints {
     let second_of = |time: Timestamp| time.as_nanosecond().div_euclid(1_000_000_000);
-    let not_before = |time: Timestamp| second_of(time) + i128::from(time.as_nanosecond().rem_euclid(1_000_000_000) != 0);
-    let at = |second: i128| i64::try_from(second).ok().and_then(|second| Timestamp::from_second(second).ok());
+    let not_before =
+        |time: Timestamp| second_of(time) + i128::from(time.as_nanosecond().rem_euclid(1_000_000_000) != 0);
+    let at = |second: i128| {
+        i64::try_from(second)
+            .ok()
+            .and_then(|second| Timestamp::from_second(second).ok())
+    };
     let from_on = at(not_before(first));
     let after = at(second_of(last) + 1);
     let stamp = match operator {
-        Operator::Equal => StampRange { from: from_on, to: after },
-        Operator::Less => StampRange { from: None, to: from_on },
+        Operator::Equal => StampRange {
+            from: from_on,
+            to: after,
+        },
+        Operator::Less => StampRange {
+            from: None,
+            to: from_on,
+        },
         Operator::LessOrEqual => StampRange { from: None, to: after },
         Operator::Greater => StampRange { from: after, to: None },
-        Operator::GreaterOrEqual => StampRange { from: from_on, to: None },
+        Operator::GreaterOrEqual => StampRange {
+            from: from_on,
+            to: None,
+        },
         Operator::NotEqual | Operator::Like => return Hints::nothing_known(),
     };
-    Hints { stamp, exact: true, ..Hints::default() }
+    Hints {
+        stamp,
+        exact: true,
+        ..Hints::default()
+    }
 }
 
 fn least(left: Option<Timestamp>, right: Option<Timestamp>) -> Option<Timestamp> {
@@ -227,22 +298,30 @@ fn least(left: Option<Timestamp>, right: Option<Timestamp>) -> Option<Timestamp>
 
 /// The lower bound that leaves less.
 fn greater(left: Option<Bound>, right: Option<Bound>) -> Option<Bound> {
-    choose(left, right, |left, right| (&left.id, !left.inclusive) >= (&right.id, !right.inclusive))
+    choose(left, right, |left, right| {
+        (&left.id, !left.inclusive) >= (&right.id, !right.inclusive)
+    })
 }
 
 /// The lower bound that leaves more.
 fn lesser_from(left: Option<Bound>, right: Option<Bound>) -> Option<Bound> {
-    choose(left, right, |left, right| (&left.id, !left.inclusive) <= (&right.id, !right.inclusive))
+    choose(left, right, |left, right| {
+        (&left.id, !left.inclusive) <= (&right.id, !right.inclusive)
+    })
 }
 
 /// The upper bound that leaves less.
 fn lesser(left: Option<Bound>, right: Option<Bound>) -> Option<Bound> {
-    choose(left, right, |left, right| (&left.id, left.inclusive) <= (&right.id, right.inclusive))
+    choose(left, right, |left, right| {
+        (&left.id, left.inclusive) <= (&right.id, right.inclusive)
+    })
 }
 
 /// The upper bound that leaves more.
 fn greater_to(left: Option<Bound>, right: Option<Bound>) -> Option<Bound> {
-    choose(left, right, |left, right| (&left.id, left.inclusive) >= (&right.id, right.inclusive))
+    choose(left, right, |left, right| {
+        (&left.id, left.inclusive) >= (&right.id, right.inclusive)
+    })
 }
 
 fn choose(left: Option<Bound>, right: Option<Bound>, left_wins: fn(&Bound, &Bound) -> bool) -> Option<Bound> {

@@ -69,12 +69,18 @@ impl<'a> Lexer<'a> {
         let offset = self.offset;
         let rest = self.rest();
         let Some(first) = rest.chars().next() else {
-            return Ok(Token { kind: Kind::End, offset, end: offset });
+            return Ok(Token {
+                kind: Kind::End,
+                offset,
+                end: offset,
+            });
         };
         let kind = if first == '\'' {
             self.quoted()?
         } else if first.is_ascii_alphabetic() || first == '_' {
-            let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                .unwrap_or(rest.len());
             self.offset += end;
             Kind::Name(rest.get(..end).unwrap_or("").to_owned())
         } else if first.is_ascii_digit() || (matches!(first, '-' | '+') && follows_digit(rest)) {
@@ -82,13 +88,28 @@ impl<'a> Lexer<'a> {
         } else {
             self.sign()?
         };
-        Ok(Token { kind, offset, end: self.offset })
+        Ok(Token {
+            kind,
+            offset,
+            end: self.offset,
+        })
     }
 
     fn sign(&mut self) -> Result<Kind, QueryError> {
         const SIGNS: [(&str, &str); 13] = [
-            ("!=", "!="), ("<>", "!="), ("<=", "<="), (">=", ">="), ("(", "("), (")", ")"), (",", ","), (".", "."),
-            (":", ":"), ("=", "="), ("<", "<"), (">", ">"), ("*", "*"),
+            ("!=", "!="),
+            ("<>", "!="),
+            ("<=", "<="),
+            (">=", ">="),
+            ("(", "("),
+            (")", ")"),
+            (",", ","),
+            (".", "."),
+            (":", ":"),
+            ("=", "="),
+            ("<", "<"),
+            (">", ">"),
+            ("*", "*"),
         ];
         let rest = self.rest();
         for (written, sign) in SIGNS {
@@ -153,8 +174,14 @@ impl<'a> Lexer<'a> {
             }
         }
         let before = self.text.get(..start).unwrap_or("");
-        let (row, column) = (before.matches('\n').count() + 1, before.rsplit('\n').next().unwrap_or("").chars().count());
-        Err(QueryError::new("MALFORMED_QUERY", format!("line {row}:{column} mismatched character '<EOF>' expecting '''")))
+        let (row, column) = (
+            before.matches('\n').count() + 1,
+            before.rsplit('\n').next().unwrap_or("").chars().count(),
+        );
+        Err(QueryError::new(
+            "MALFORMED_QUERY",
+            format!("line {row}:{column} mismatched character '<EOF>' expecting '''"),
+        ))
     }
 
     fn bad_escape(&self, start: usize, place: usize) -> QueryError {
@@ -181,7 +208,12 @@ impl<'a> Lexer<'a> {
             .map_or(rest.len(), |(place, _)| place);
         let word = rest.get(..end).unwrap_or("");
         let literal = literal(word).ok_or_else(|| {
-            QueryError::at("MALFORMED_QUERY", self.text, self.offset, format!("unexpected token: '{word}'"))
+            QueryError::at(
+                "MALFORMED_QUERY",
+                self.text,
+                self.offset,
+                format!("unexpected token: '{word}'"),
+            )
         })?;
         self.offset += end;
         Ok(Kind::Literal(literal))
@@ -195,7 +227,10 @@ fn follows_digit(rest: &str) -> bool {
 /// A sign inside of a date or a time offset, not of arithmetic (which SOQL does not have).
 fn is_dated(rest: &str, place: usize) -> bool {
     rest.get(..place).is_some_and(|before| {
-        before.len() >= 4 && before.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b'T' | b't' | b'.'))
+        before.len() >= 4
+            && before
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b':' | b'T' | b't' | b'.'))
     })
 }
 
@@ -213,8 +248,15 @@ fn literal(word: &str) -> Option<Literal> {
     if let Some((date, time)) = word.split_once(['T', 't']) {
         let date = day(date)?;
         let (clock, offset) = zone(time)?;
-        let at = date.to_datetime(hour(clock)?).to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
-        return at.checked_sub(jiff::SignedDuration::from_mins(offset)).ok().map(Literal::DateTime);
+        let at = date
+            .to_datetime(hour(clock)?)
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .ok()?
+            .timestamp();
+        return at
+            .checked_sub(jiff::SignedDuration::from_mins(offset))
+            .ok()
+            .map(Literal::DateTime);
     }
     if word.contains(':') {
         let (clock, offset) = zone(word)?;
@@ -246,8 +288,18 @@ fn hour(text: &str) -> Option<civil::Time> {
     if parts.next().is_some() || [hour, minute, second].iter().any(|part| part.len() != 2) || fraction.len() > 9 {
         return None;
     }
-    let nanoseconds: i32 = if fraction.is_empty() { 0 } else { format!("{fraction:0<9}").parse().ok()? };
-    civil::Time::new(hour.parse().ok()?, minute.parse().ok()?, second.parse().ok()?, nanoseconds).ok()
+    let nanoseconds: i32 = if fraction.is_empty() {
+        0
+    } else {
+        format!("{fraction:0<9}").parse().ok()?
+    };
+    civil::Time::new(
+        hour.parse().ok()?,
+        minute.parse().ok()?,
+        second.parse().ok()?,
+        nanoseconds,
+    )
+    .ok()
 }
 
 /// Splits off `Z` or `±hh:mm`, in minutes east of Greenwich. A dateTime without it is an error in SOQL.
@@ -275,7 +327,9 @@ mod tests {
 
     #[test]
     fn escapes_are_resolved() {
-        let Kind::Literal(Literal::Text { text, pattern }) = only(r#"'a\n\r\t\b\f\"\'\\\u00e9\_\%x'"#) else { panic!() };
+        let Kind::Literal(Literal::Text { text, pattern }) = only(r#"'a\n\r\t\b\f\"\'\\\u00e9\_\%x'"#) else {
+            panic!()
+        };
         assert_eq!(text, "a\n\r\t\u{8}\u{c}\"'\\é_%x");
         assert_eq!(pattern, "a\n\r\t\u{8}\u{c}\"'\\\\é\\_\\%x");
         for bad in [r"'\x'", r"'\", r"'\u12'", r"'\ud800'"] {
@@ -286,19 +340,35 @@ mod tests {
     #[test]
     fn dates_and_offsets() {
         let at = |text: &str| Kind::Literal(Literal::DateTime(text.parse().unwrap()));
-        assert_eq!(only("1999-01-01"), Kind::Literal(Literal::Date(civil::date(1999, 1, 1))));
+        assert_eq!(
+            only("1999-01-01"),
+            Kind::Literal(Literal::Date(civil::date(1999, 1, 1)))
+        );
         assert_eq!(only("1999-01-01T23:01:01Z"), at("1999-01-01T23:01:01Z"));
         assert_eq!(only("1999-01-01T23:01:01.250+01:00"), at("1999-01-01T22:01:01.25Z"));
         assert_eq!(only("1999-01-01T23:01:01-08:30"), at("1999-01-02T07:31:01Z"));
-        assert_eq!(only("09:30:00.000Z"), Kind::Literal(Literal::Time(civil::time(9, 30, 0, 0))));
-        for bad in ["1999-13-01", "1999-02-30", "1699-12-31", "1999-01-01T23:01:01", "1999-1-1", "4001-01-01"] {
+        assert_eq!(
+            only("09:30:00.000Z"),
+            Kind::Literal(Literal::Time(civil::time(9, 30, 0, 0)))
+        );
+        for bad in [
+            "1999-13-01",
+            "1999-02-30",
+            "1699-12-31",
+            "1999-01-01T23:01:01",
+            "1999-1-1",
+            "4001-01-01",
+        ] {
             assert!(tokens(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn numbers_keep_their_digits() {
-        for text in ["1", "-1", "+1", "1.5", "1e7", "-1.0E-7", "9007199254740993", ".5"].into_iter().filter(|t| *t != ".5") {
+        for text in ["1", "-1", "+1", "1.5", "1e7", "-1.0E-7", "9007199254740993", ".5"]
+            .into_iter()
+            .filter(|t| *t != ".5")
+        {
             assert_eq!(only(text), Kind::Literal(Literal::Number(text.to_owned())));
         }
         assert!(tokens("1x").is_err());
@@ -308,7 +378,10 @@ mod tests {
     fn what_is_too_long_is_refused() {
         assert_eq!(tokens(&" ".repeat(100_001)).unwrap_err().code(), "MALFORMED_QUERY");
         assert!(tokens(&format!("'{}'", "ä".repeat(4000))).is_ok());
-        assert_eq!(tokens(&format!("'{}'", "ä".repeat(4001))).unwrap_err().code(), "MALFORMED_QUERY");
+        assert_eq!(
+            tokens(&format!("'{}'", "ä".repeat(4001))).unwrap_err().code(),
+            "MALFORMED_QUERY"
+        );
     }
 
     #[test]

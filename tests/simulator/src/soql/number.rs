@@ -17,7 +17,10 @@ impl Number {
     /// Reads Salesforce's and SOQL's notations: sign, digits, point, exponent.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let near: f64 = text.parse().ok().filter(|near: &f64| near.is_finite())?;
-        Some(Self { exact: exact(text), near })
+        Some(Self {
+            exact: exact(text),
+            near,
+        })
     }
 
     /// Compares by value.
@@ -25,7 +28,9 @@ impl Number {
         if let (Some((left, left_decimals)), Some((right, right_decimals))) = (self.exact, other.exact) {
             let decimals = left_decimals.max(right_decimals);
             let scaled = |coefficient: i128, own: u32| {
-                10_i128.checked_pow(decimals - own).and_then(|factor| coefficient.checked_mul(factor))
+                10_i128
+                    .checked_pow(decimals - own)
+                    .and_then(|factor| coefficient.checked_mul(factor))
             };
             if let (Some(left), Some(right)) = (scaled(left, left_decimals), scaled(right, right_decimals)) {
                 return left.cmp(&right);
@@ -63,7 +68,14 @@ mod tests {
     #[test]
     fn values_count_not_notations() {
         let compare = |left: &str, right: &str| Number::parse(left).unwrap().compare(&Number::parse(right).unwrap());
-        for (left, right) in [("1.0E7", "10000000"), ("-0.0", "0"), ("108.0", "108"), ("+1", "1"), ("1.50", "1.5"), ("1e-3", "0.001")] {
+        for (left, right) in [
+            ("1.0E7", "10000000"),
+            ("-0.0", "0"),
+            ("108.0", "108"),
+            ("+1", "1"),
+            ("1.50", "1.5"),
+            ("1e-3", "0.001"),
+        ] {
             assert_eq!(compare(left, right), Ordering::Equal, "{left} {right}");
         }
         for (less, more) in [

@@ -39,7 +39,11 @@ impl SortKey {
             | Comparison::Time
             | Comparison::None => Sorted::Text(text.to_owned()),
         });
-        self.parts.push(Part { descending: key.descending, nulls_last: key.nulls_last, value });
+        self.parts.push(Part {
+            descending: key.descending,
+            nulls_last: key.nulls_last,
+            value,
+        });
     }
 }
 
@@ -48,8 +52,20 @@ impl Part {
         let order = match (&self.value, &other.value) {
             (None, None) => return Ordering::Equal,
             // Nulls come first in both directions, unless NULLS LAST is written.
-            (None, Some(_)) => return if self.nulls_last { Ordering::Greater } else { Ordering::Less },
-            (Some(_), None) => return if self.nulls_last { Ordering::Less } else { Ordering::Greater },
+            (None, Some(_)) => {
+                return if self.nulls_last {
+                    Ordering::Greater
+                } else {
+                    Ordering::Less
+                };
+            }
+            (Some(_), None) => {
+                return if self.nulls_last {
+                    Ordering::Less
+                } else {
+                    Ordering::Greater
+                };
+            }
             (Some(Sorted::Number(left)), Some(Sorted::Number(right))) => left.compare(right),
             (Some(Sorted::Text(left)), Some(Sorted::Text(right))) => left.cmp(right),
             (Some(Sorted::Number(_)), Some(Sorted::Text(_))) => Ordering::Less,

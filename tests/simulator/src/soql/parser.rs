@@ -4,9 +4,7 @@
 //! row and column, and that is what a hand-written descent knows at every point. The grammar is small, and keywords are
 //! names wherever a name fits (`SELECT Group FROM Order`).
 
-use super::ast::{
-    Condition, ListOperator, Literal, Name, Operator, OrderBy, Path, Query, Select, SelectItem, Value,
-};
+use super::ast::{Condition, ListOperator, Literal, Name, Operator, OrderBy, Path, Query, Select, SelectItem, Value};
 use super::error::QueryError;
 use super::lexer::{self, Kind, Token};
 use super::relative;
@@ -24,7 +22,12 @@ const MOST_DEPTH: u32 = 100;
 /// `NUMBER_OUTSIDE_VALID_RANGE` for OFFSET above 2000.
 pub fn parse(text: &str) -> Result<Query, QueryError> {
     let tokens = lexer::tokens(text)?;
-    let mut parser = Parser { text, tokens, place: 0, depth: 0 };
+    let mut parser = Parser {
+        text,
+        tokens,
+        place: 0,
+        depth: 0,
+    };
     let query = parser.query(Level::Top)?;
     if parser.kind() != &Kind::End {
         return Err(parser.unexpected());
@@ -48,7 +51,11 @@ struct Parser<'a> {
 }
 
 /// What is read beyond the end; the lexer ends every list of tokens with one.
-const END: &Token = &Token { kind: Kind::End, offset: usize::MAX, end: usize::MAX };
+const END: &Token = &Token {
+    kind: Kind::End,
+    offset: usize::MAX,
+    end: usize::MAX,
+};
 
 impl Parser<'_> {
     fn token(&self) -> &Token {
@@ -60,7 +67,9 @@ impl Parser<'_> {
     }
 
     fn ahead(&self, steps: usize) -> &Kind {
-        self.tokens.get(self.place + steps).map_or(&END.kind, |token| &token.kind)
+        self.tokens
+            .get(self.place + steps)
+            .map_or(&END.kind, |token| &token.kind)
     }
 
     fn malformed(&self, offset: usize, reason: &str) -> QueryError {
@@ -88,7 +97,11 @@ impl Parser<'_> {
     }
 
     fn want_word(&mut self, word: &str) -> Result<(), QueryError> {
-        if self.take_word(word) { Ok(()) } else { Err(self.unexpected()) }
+        if self.take_word(word) {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     fn is_sign(&self, steps: usize, sign: &str) -> bool {
@@ -102,14 +115,21 @@ impl Parser<'_> {
     }
 
     fn want_sign(&mut self, sign: &str) -> Result<(), QueryError> {
-        if self.take_sign(sign) { Ok(()) } else { Err(self.unexpected()) }
+        if self.take_sign(sign) {
+            Ok(())
+        } else {
+            Err(self.unexpected())
+        }
     }
 
     fn name(&mut self) -> Result<Name, QueryError> {
         let offset = self.token().offset;
         match self.kind() {
             Kind::Name(text) => {
-                let name = Name { text: text.clone(), offset };
+                let name = Name {
+                    text: text.clone(),
+                    offset,
+                };
                 self.place += 1;
                 Ok(name)
             }
@@ -132,7 +152,10 @@ impl Parser<'_> {
     fn deeper(&mut self) -> Result<(), QueryError> {
         self.depth += 1;
         if self.depth > MOST_DEPTH {
-            return Err(QueryError::new("QUERY_TOO_COMPLICATED", "Query is either selecting too many fields or the filter conditions are too complicated."));
+            return Err(QueryError::new(
+                "QUERY_TOO_COMPLICATED",
+                "Query is either selecting too many fields or the filter conditions are too complicated.",
+            ));
         }
         Ok(())
     }
@@ -144,9 +167,21 @@ impl Parser<'_> {
         self.want_word("FROM")?;
         let from = self.name()?;
         let alias = self.alias()?;
-        let condition = if self.take_word("WHERE") { Some(self.condition()?) } else { None };
-        let order = if level != Level::SemiJoin && self.is_word(0, "ORDER") { self.order()? } else { Vec::new() };
-        let limit = if level != Level::SemiJoin && self.take_word("LIMIT") { Some(self.count()?.0) } else { None };
+        let condition = if self.take_word("WHERE") {
+            Some(self.condition()?)
+        } else {
+            None
+        };
+        let order = if level != Level::SemiJoin && self.is_word(0, "ORDER") {
+            self.order()?
+        } else {
+            Vec::new()
+        };
+        let limit = if level != Level::SemiJoin && self.take_word("LIMIT") {
+            Some(self.count()?.0)
+        } else {
+            None
+        };
         let mut offset = None;
         if level == Level::Top && self.take_word("OFFSET") {
             let (rows, _place) = self.count()?;
@@ -164,13 +199,23 @@ impl Parser<'_> {
             all_rows = true;
         }
         self.depth -= 1;
-        Ok(Query { select, from, alias, condition, order, limit, offset, all_rows })
+        Ok(Query {
+            select,
+            from,
+            alias,
+            condition,
+            order,
+            limit,
+            offset,
+            all_rows,
+        })
     }
 
     /// `FROM Contact c` or `FROM Contact AS c`.
     fn alias(&mut self) -> Result<Option<String>, QueryError> {
-        const CLAUSES: [&str; 11] =
-            ["WHERE", "WITH", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "FOR", "ALL", "UPDATE", "USING"];
+        const CLAUSES: [&str; 11] = [
+            "WHERE", "WITH", "GROUP", "HAVING", "ORDER", "LIMIT", "OFFSET", "FOR", "ALL", "UPDATE", "USING",
+        ];
         if self.take_word("AS") {
             return self.name().map(|name| Some(name.text));
         }
@@ -209,7 +254,7 @@ impl Parser<'_> {
         }
     }
 
-    /// FIELDS() and aggregates are SOQL, but nothing that this org serves: the first is of no use to replication
+    /// `FIELDS()` and aggregates are SOQL, but nothing that this org serves: the first is of no use to replication
     /// (salesforce-api.md section 7), aggregates cannot be paged.
     fn refuse_function(&self) -> Result<(), QueryError> {
         if !self.is_sign(1, "(") {
@@ -286,15 +331,30 @@ impl Parser<'_> {
                 return Ok(Condition::SemiJoin { path, negated, query });
             }
             let operator = if negated { ListOperator::NotIn } else { ListOperator::In };
-            return Ok(Condition::List { path, operator, values: self.values()? });
+            return Ok(Condition::List {
+                path,
+                operator,
+                values: self.values()?,
+            });
         }
-        for (word, operator) in [("INCLUDES", ListOperator::Includes), ("EXCLUDES", ListOperator::Excludes)] {
+        for (word, operator) in [
+            ("INCLUDES", ListOperator::Includes),
+            ("EXCLUDES", ListOperator::Excludes),
+        ] {
             if self.take_word(word) {
-                return Ok(Condition::List { path, operator, values: self.values()? });
+                return Ok(Condition::List {
+                    path,
+                    operator,
+                    values: self.values()?,
+                });
             }
         }
         if self.take_word("LIKE") {
-            return Ok(Condition::Compare { path, operator: Operator::Like, value: self.value()? });
+            return Ok(Condition::Compare {
+                path,
+                operator: Operator::Like,
+                value: self.value()?,
+            });
         }
         let operator = match self.kind() {
             Kind::Sign("=") => Operator::Equal,
@@ -306,7 +366,11 @@ impl Parser<'_> {
             Kind::Name(_) | Kind::Literal(_) | Kind::Sign(_) | Kind::End => return Err(self.unexpected()),
         };
         self.place += 1;
-        Ok(Condition::Compare { path, operator, value: self.value()? })
+        Ok(Condition::Compare {
+            path,
+            operator,
+            value: self.value()?,
+        })
     }
 
     fn values(&mut self) -> Result<Vec<Value>, QueryError> {
@@ -331,7 +395,9 @@ impl Parser<'_> {
                     Kind::Literal(Literal::Number(digits)) => digits.parse().ok().filter(|n: &i32| *n > 0),
                     Kind::Literal(_) | Kind::Name(_) | Kind::Sign(_) | Kind::End => None,
                 };
-                let literal = n.and_then(|n| relative::parse(word, Some(n))).ok_or_else(|| self.unexpected())?;
+                let literal = n
+                    .and_then(|n| relative::parse(word, Some(n)))
+                    .ok_or_else(|| self.unexpected())?;
                 self.place += 2;
                 Literal::Relative(literal)
             }
@@ -365,7 +431,11 @@ impl Parser<'_> {
                     self.want_word("FIRST")?;
                 }
             }
-            order.push(OrderBy { path, descending, nulls_last });
+            order.push(OrderBy {
+                path,
+                descending,
+                nulls_last,
+            });
             if !self.take_sign(",") {
                 return Ok(order);
             }

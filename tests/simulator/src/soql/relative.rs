@@ -1,7 +1,7 @@
 //! Relative date literals: from a word to a span of days.
 
-use jiff::civil::Date;
 use jiff::Span;
+use jiff::civil::Date;
 
 use super::ast::{DateUnit, RelativeDate};
 
@@ -81,9 +81,17 @@ fn units(today: Date, unit: DateUnit, from: i32, to: i32) -> (Date, Date) {
 fn start_of(today: Date, unit: DateUnit) -> Date {
     match unit {
         DateUnit::Day => today,
-        DateUnit::Week => shifted(today, DateUnit::Day, -i32::from(today.weekday().to_sunday_zero_offset())),
+        DateUnit::Week => shifted(
+            today,
+            DateUnit::Day,
+            -i32::from(today.weekday().to_sunday_zero_offset()),
+        ),
         DateUnit::Month => today.first_of_month(),
-        DateUnit::Quarter => shifted(today.first_of_month(), DateUnit::Month, -i32::from((today.month() - 1) % 3)),
+        DateUnit::Quarter => shifted(
+            today.first_of_month(),
+            DateUnit::Month,
+            -i32::from((today.month() - 1) % 3),
+        ),
         DateUnit::Year => today.first_of_year(),
     }
 }
@@ -124,6 +132,8 @@ mod tests {
         assert_eq!(of("N_YEARS_AGO", Some(1)), (date(2025, 1, 1), date(2026, 1, 1)));
         assert_eq!(of("LAST_90_DAYS", None).0, date(2026, 8, 26));
         assert_eq!(of("LAST_N_YEARS", Some(i32::MAX)).0, Date::MIN);
-        assert!(parse("SOMEDAY", None).is_none() && parse("LAST_DAY", None).is_none() && parse("TODAY", Some(1)).is_none());
+        assert!(
+            parse("SOMEDAY", None).is_none() && parse("LAST_DAY", None).is_none() && parse("TODAY", Some(1)).is_none()
+        );
     }
 }

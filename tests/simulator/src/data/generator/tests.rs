@@ -24,7 +24,10 @@ fn a_record_is_the_same_in_every_generator() {
     for object in schema.objects() {
         for field in &object.fields {
             for n in [0, 1, 17, 99] {
-                assert_eq!(one.value(&schema, object, field, n), two.value(&schema, object, field, n));
+                assert_eq!(
+                    one.value(&schema, object, field, n),
+                    two.value(&schema, object, field, n)
+                );
             }
         }
     }
@@ -38,14 +41,23 @@ fn every_value_has_the_form_of_its_type_and_fits_its_field() {
             let place = format!("{}.{}", object.name, field.name);
             for n in 0..generator.rows(&object.name).min(3000) {
                 let Some(value) = generator.value(&schema, object, field, n) else {
-                    assert!(field.nillable || field.field_type.is_compound(), "{place} is null in {n}");
+                    assert!(
+                        field.nillable || field.field_type.is_compound(),
+                        "{place} is null in {n}"
+                    );
                     continue;
                 };
                 assert!(!value.is_empty(), "{place} is empty in {n}");
                 if field.length > 0 {
-                    assert!(value.chars().count() <= usize::try_from(field.length).unwrap(), "{place} is too long in {n}");
+                    assert!(
+                        value.chars().count() <= usize::try_from(field.length).unwrap(),
+                        "{place} is too long in {n}"
+                    );
                 }
-                assert!(value.chars().all(|c| c == '\n' || !c.is_control()), "{place} has control characters in {n}");
+                assert!(
+                    value.chars().all(|c| c == '\n' || !c.is_control()),
+                    "{place} has control characters in {n}"
+                );
                 let right = match field.field_type {
                     FieldType::Id | FieldType::Reference => id::parse(&value).is_some() && value.len() == 18,
                     FieldType::Boolean => matches!(&*value, "true" | "false"),
@@ -56,8 +68,24 @@ fn every_value_has_the_form_of_its_type_and_fits_its_field() {
                     }
                     FieldType::Date => value.parse::<jiff::civil::Date>().is_ok(),
                     FieldType::DateTime => value.ends_with(".000Z") && value.parse::<Timestamp>().is_ok(),
-                    FieldType::Time => value.strip_suffix('Z').is_some_and(|time| time.parse::<jiff::civil::Time>().is_ok()),
-                    _ => true,
+                    FieldType::Time => value
+                        .strip_suffix('Z')
+                        .is_some_and(|time| time.parse::<jiff::civil::Time>().is_ok()),
+                    FieldType::String
+                    | FieldType::Picklist
+                    | FieldType::MultiPicklist
+                    | FieldType::Combobox
+                    | FieldType::Base64
+                    | FieldType::TextArea
+                    | FieldType::Phone
+                    | FieldType::Url
+                    | FieldType::Email
+                    | FieldType::EncryptedString
+                    | FieldType::DataCategoryGroupReference
+                    | FieldType::AnyType
+                    | FieldType::Json
+                    | FieldType::ComplexValue => true,
+                    FieldType::Location | FieldType::Address => false,
                 };
                 assert!(right, "{place} is {value} in {n}");
             }
@@ -71,11 +99,16 @@ fn nulls_are_about_one_in_five_and_long_texts_occur() {
     let specimen = schema.object("Specimen__c").unwrap();
     for name in ["Text__c", "Picklist__c", "Double__c", "Date__c", "LongText__c"] {
         let field = specimen.field(name).unwrap();
-        let nulls = (0..3000).filter(|&n| generator.value(&schema, specimen, field, n).is_none()).count();
+        let nulls = (0..3000)
+            .filter(|&n| generator.value(&schema, specimen, field, n).is_none())
+            .count();
         assert!((450..750).contains(&nulls), "{nulls} nulls of 3000 in {name}");
     }
     let long = specimen.field("LongText__c").unwrap();
-    let longest = (0..3000).filter_map(|n| generator.value(&schema, specimen, long, n)).map(|text| text.len()).max();
+    let longest = (0..3000)
+        .filter_map(|n| generator.value(&schema, specimen, long, n))
+        .map(|text| text.len())
+        .max();
     assert!(longest.unwrap() > 30_000);
 }
 
@@ -83,7 +116,11 @@ fn nulls_are_about_one_in_five_and_long_texts_occur() {
 fn the_parts_of_a_person_agree() {
     let (schema, generator) = org();
     let contact = schema.object("Contact").unwrap();
-    let get = |name: &str, n| generator.value(&schema, contact, contact.field(name).unwrap(), n).map(Cow::into_owned);
+    let get = |name: &str, n| {
+        generator
+            .value(&schema, contact, contact.field(name).unwrap(), n)
+            .map(Cow::into_owned)
+    };
     for n in 0..500 {
         let last = get("LastName", n).unwrap();
         let full = get("FirstName", n).map_or_else(|| last.clone(), |first| format!("{first} {last}"));
@@ -95,12 +132,23 @@ fn the_parts_of_a_person_agree() {
 fn references_name_records_that_exist() {
     let (schema, generator) = org();
     for object in schema.objects() {
-        for field in object.fields.iter().filter(|field| field.field_type == FieldType::Reference) {
+        for field in object
+            .fields
+            .iter()
+            .filter(|field| field.field_type == FieldType::Reference)
+        {
             for n in 0..generator.rows(&object.name).min(300) {
-                let Some(value) = generator.value(&schema, object, field, n) else { continue };
+                let Some(value) = generator.value(&schema, object, field, n) else {
+                    continue;
+                };
                 let (prefix, parent) = id::parse(&value).unwrap();
                 let target = schema.object_by_prefix(prefix).unwrap();
-                assert!(parent < generator.rows(&target.name), "{}.{} of {n}", object.name, field.name);
+                assert!(
+                    parent < generator.rows(&target.name),
+                    "{}.{} of {n}",
+                    object.name,
+                    field.name
+                );
                 assert!(field.reference_to.contains(&target.name));
             }
         }
@@ -118,10 +166,15 @@ fn a_formula_shows_the_parents_value() {
         let parent = generator.value(&schema, contact, contact.field("AccountId").unwrap(), n);
         let expected = parent.and_then(|id| {
             let n = Generator::number(account, &id).unwrap();
-            generator.value(&schema, account, account.field("Phone").unwrap(), n).map(Cow::into_owned)
+            generator
+                .value(&schema, account, account.field("Phone").unwrap(), n)
+                .map(Cow::into_owned)
         });
         seen += usize::from(expected.is_some());
-        assert_eq!(generator.value(&schema, contact, formula, n).map(Cow::into_owned), expected);
+        assert_eq!(
+            generator.value(&schema, contact, formula, n).map(Cow::into_owned),
+            expected
+        );
     }
     assert!(seen > 100);
 }
@@ -139,10 +192,20 @@ fn rows_by_stamp_are_all_rows_in_the_order_of_stamp_and_id() {
 
         let from = generator.modstamp(object, rows / 2);
         let to = generator.until.checked_sub(SignedDuration::from_secs(1)).unwrap();
-        let range = StampRange { from: Some(from), to: Some(to) };
+        let range = StampRange {
+            from: Some(from),
+            to: Some(to),
+        };
         expected.retain(|&n| (from..to).contains(&generator.modstamp(object, n)));
-        assert_eq!(generator.rows_by_stamp(object, range).collect::<Vec<_>>(), expected, "{name}");
-        assert_eq!(generator.count_by_stamp(object, range), u64::try_from(expected.len()).unwrap());
+        assert_eq!(
+            generator.rows_by_stamp(object, range).collect::<Vec<_>>(),
+            expected,
+            "{name}"
+        );
+        assert_eq!(
+            generator.count_by_stamp(object, range),
+            u64::try_from(expected.len()).unwrap()
+        );
     }
 }
 
@@ -166,7 +229,11 @@ fn audit_times_are_in_order() {
     let (schema, generator) = org();
     let contact = schema.object("Contact").unwrap();
     let get = |name: &str, n| {
-        generator.value(&schema, contact, contact.field(name).unwrap(), n).unwrap().parse::<Timestamp>().unwrap()
+        generator
+            .value(&schema, contact, contact.field(name).unwrap(), n)
+            .unwrap()
+            .parse::<Timestamp>()
+            .unwrap()
     };
     let mut differ = 0;
     for n in 0..500 {
@@ -185,7 +252,8 @@ fn the_names_hold_what_breaks_careless_software() {
     let mut seen = BTreeSet::new();
     let all = (0..2000).filter_map(|n| generator.value(&schema, contact, contact.field("Name").unwrap(), n));
     let companies = (0..2000).filter_map(|n| generator.value(&schema, account, account.field("Name").unwrap(), n));
-    let streets = (0..2000).filter_map(|n| generator.value(&schema, contact, contact.field("MailingStreet").unwrap(), n));
+    let streets =
+        (0..2000).filter_map(|n| generator.value(&schema, contact, contact.field("MailingStreet").unwrap(), n));
     for text in all.chain(companies).chain(streets) {
         seen.extend("äß'\"<>&\n;\\日😀Щ".chars().filter(|&letter| text.contains(letter)));
     }
@@ -197,7 +265,10 @@ fn a_million_rows_need_no_memory_and_no_start() {
     let (schema, generator) = org();
     let generator = generator.with_rows("Lead", 100_000_000);
     let lead = schema.object("Lead").unwrap();
-    let range = StampRange { from: Some("2026-11-24T11:59:00Z".parse().unwrap()), to: None };
+    let range = StampRange {
+        from: Some("2026-11-24T11:59:00Z".parse().unwrap()),
+        to: None,
+    };
     let late: Vec<u64> = generator.rows_by_stamp(lead, range).collect();
     assert!(!late.is_empty() && late.len() < 10_000, "{}", late.len());
 }

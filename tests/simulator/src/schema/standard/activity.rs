@@ -10,15 +10,28 @@ pub(super) fn task() -> Object {
     Object::new("Task", "00T", "Task", "Tasks")
         .with([
             own_id(),
-            lookup("WhoId", &["Contact", "Lead"], "Who").label("Name ID").cascading(),
-            lookup("WhatId", &["Account", "Case", "Opportunity"], "What").label("Related To ID").cascading(),
+            lookup("WhoId", &["Contact", "Lead"], "Who")
+                .label("Name ID")
+                .cascading(),
+            lookup("WhatId", &["Account", "Case", "Opportunity"], "What")
+                .label("Related To ID")
+                .cascading(),
             Field::new("Subject", FieldType::Combobox)
                 .values(&["Call", "Email", "Send Letter", "Send Quote", "Other"])
                 .name_field()
                 .content(Content::OneOfValues),
             date("ActivityDate").label("Due Date Only"),
-            picklist("Status", &["Not Started", "In Progress", "Completed", "Waiting on someone else", "Deferred"])
-                .required(),
+            picklist(
+                "Status",
+                &[
+                    "Not Started",
+                    "In Progress",
+                    "Completed",
+                    "Waiting on someone else",
+                    "Deferred",
+                ],
+            )
+            .required(),
             picklist("Priority", &["High", "Normal", "Low"]).required(),
             flag("IsHighPriority", 3).system(),
             owner(&["Group", "User"]).label("Assigned To ID"),
@@ -36,11 +49,15 @@ pub(super) fn task() -> Object {
             text("CallObject", 255).label("Call Object Identifier"),
             datetime("ReminderDateTime"),
             flag("IsReminderSet", 4),
-            lookup("RecurrenceActivityId", &["Task"], "RecurrenceActivity").system().content(Content::Null),
+            lookup("RecurrenceActivityId", &["Task"], "RecurrenceActivity")
+                .system()
+                .content(Content::Null),
             flag("IsRecurrence", 0).label("Create Recurring Series of Tasks"),
             date("RecurrenceStartDateOnly").content(Content::Null),
             date("RecurrenceEndDateOnly").content(Content::Null),
-            picklist("TaskSubtype", &["Task", "Email", "ListEmail", "Cadence", "Call"]).length(40).restricted(),
+            picklist("TaskSubtype", &["Task", "Email", "ListEmail", "Cadence", "Call"])
+                .length(40)
+                .restricted(),
             datetime("CompletedDateTime").system(),
         ])
 }
@@ -56,15 +73,33 @@ pub(super) fn case() -> Object {
             lookup("AccountId", &["Account"], "Account").cascading(),
             lookup("AssetId", &["Asset"], "Asset"),
             lookup("ParentId", &["Case"], "Parent").label("Parent Case ID"),
-            text("SuppliedName", 80).label("Name").content(Content::Person(PersonPart::FullName)),
-            Field::new("SuppliedEmail", FieldType::Email).label("Email Address").content(Content::EmailOf),
+            text("SuppliedName", 80)
+                .label("Name")
+                .content(Content::Person(PersonPart::FullName)),
+            Field::new("SuppliedEmail", FieldType::Email)
+                .label("Email Address")
+                .content(Content::EmailOf),
             text("SuppliedPhone", 40).label("Phone").content(Content::Phone(0)),
-            text("SuppliedCompany", 80).label("Company").content(Content::CompanyName),
-            picklist("Type", &["Mechanical", "Electrical", "Electronic", "Structural", "Other"]).label("Case Type"),
+            text("SuppliedCompany", 80)
+                .label("Company")
+                .content(Content::CompanyName),
+            picklist(
+                "Type",
+                &["Mechanical", "Electrical", "Electronic", "Structural", "Other"],
+            )
+            .label("Case Type"),
             picklist("Status", &["New", "Working", "Escalated", "Closed"]),
             picklist(
                 "Reason",
-                &["Installation", "Equipment Complexity", "Performance", "Breakdown", "Equipment Design", "Feedback", "Other"],
+                &[
+                    "Installation",
+                    "Equipment Complexity",
+                    "Performance",
+                    "Breakdown",
+                    "Equipment Design",
+                    "Feedback",
+                    "Other",
+                ],
             )
             .label("Case Reason"),
             picklist("Origin", &["Email", "Phone", "Web"]).label("Case Origin"),
@@ -78,10 +113,17 @@ pub(super) fn case() -> Object {
         ])
         .with(audit())
         .with(
-            [("ContactPhone", FieldType::Phone, "Phone"), ("ContactMobile", FieldType::Phone, "MobilePhone"),
-             ("ContactEmail", FieldType::Email, "Email"), ("ContactFax", FieldType::Phone, "Fax")]
+            [
+                ("ContactPhone", FieldType::Phone, "Phone"),
+                ("ContactMobile", FieldType::Phone, "MobilePhone"),
+                ("ContactEmail", FieldType::Email, "Email"),
+                ("ContactFax", FieldType::Phone, "Fax"),
+            ]
             .map(|(name, kind, field)| {
-                Field::new(name, kind).read_only().content(Content::ParentValue { reference: "ContactId", field })
+                Field::new(name, kind).read_only().content(Content::ParentValue {
+                    reference: "ContactId",
+                    field,
+                })
             }),
         )
         .with([area("Comments", 4000).label("Internal Comments").content(Content::Null)])
@@ -95,7 +137,12 @@ pub(super) fn case() -> Object {
 }
 
 fn case_number() -> Field {
-    let mut number = text("CaseNumber", 30).required().system().name_field().content(Content::AutoNumber("")).id_lookup();
+    let mut number = text("CaseNumber", 30)
+        .required()
+        .system()
+        .name_field()
+        .content(Content::AutoNumber(""))
+        .id_lookup();
     number.auto_number = true;
     number
 }

@@ -1,8 +1,8 @@
 //! Account and Opportunity.
 
 use super::{
-    CLEAN_STATUS, INDUSTRIES, SOURCES, address, area, audit, date, datetime, flag, int, is_deleted, last_activity, lookup,
-    master_record, own_id, owner, phone, picklist, picture, text, viewed,
+    CLEAN_STATUS, INDUSTRIES, SOURCES, address, area, audit, date, datetime, flag, int, is_deleted, last_activity,
+    lookup, master_record, own_id, owner, phone, picklist, picture, text, viewed,
 };
 use crate::data::{Content, PersonPart};
 use crate::schema::{Field, FieldType, Object, PersonAccounts};
@@ -13,12 +13,21 @@ pub(super) fn account(person_accounts: PersonAccounts) -> Object {
             own_id(),
             is_deleted(),
             master_record("Account"),
-            text("Name", 255).required().name_field().label("Account Name").content(Content::CompanyName),
+            text("Name", 255)
+                .required()
+                .name_field()
+                .label("Account Name")
+                .content(Content::CompanyName),
             picklist(
                 "Type",
                 &[
-                    "Prospect", "Customer - Direct", "Customer - Channel", "Channel Partner / Reseller",
-                    "Installation Partner", "Technology Partner", "Other",
+                    "Prospect",
+                    "Customer - Direct",
+                    "Customer - Channel",
+                    "Channel Partner / Reseller",
+                    "Installation Partner",
+                    "Technology Partner",
+                    "Other",
                 ],
             ),
             lookup("ParentId", &["Account"], "Parent").label("Parent Account ID"),
@@ -58,12 +67,17 @@ pub(super) fn account(person_accounts: PersonAccounts) -> Object {
             text("SicDesc", 80),
             lookup("DandbCompanyId", &["DandBCompany"], "DandbCompany"),
             picklist("CustomerPriority__c", &["High", "Low", "Medium"]).label("Customer Priority"),
-            Field::new("NumberofLocations__c", FieldType::Double).number(3, 0).label("Number of Locations"),
+            Field::new("NumberofLocations__c", FieldType::Double)
+                .number(3, 0)
+                .label("Number of Locations"),
             date("SLAExpirationDate__c").label("SLA Expiration Date"),
             text("Parent_Name__c", 1300)
                 .formula("Parent.Name")
                 .label("Parent Name")
-                .content(Content::ParentValue { reference: "ParentId", field: "Name" }),
+                .content(Content::ParentValue {
+                    reference: "ParentId",
+                    field: "Name",
+                }),
         ]);
     if person_accounts == PersonAccounts::Enabled {
         account = account.with(person_fields());
@@ -82,13 +96,24 @@ fn person_fields() -> Vec<Field> {
             .length(40)
             .component_of("Name")
             .content(Content::Null),
-        lookup("PersonContactId", &["Contact"], "PersonContact").read_only().content(Content::Null),
+        lookup("PersonContactId", &["Contact"], "PersonContact")
+            .read_only()
+            .content(Content::Null),
         flag("IsPersonAccount", 0).system(),
     ];
-    fields.extend(address("PersonMailing", 2).into_iter().map(|field| field.content(Content::Null)));
     fields.extend(
-        ["PersonMobilePhone", "PersonHomePhone", "PersonOtherPhone", "PersonAssistantPhone"]
-            .map(|name| phone(name, 0).content(Content::Null)),
+        address("PersonMailing", 2)
+            .into_iter()
+            .map(|field| field.content(Content::Null)),
+    );
+    fields.extend(
+        [
+            "PersonMobilePhone",
+            "PersonHomePhone",
+            "PersonOtherPhone",
+            "PersonAssistantPhone",
+        ]
+        .map(|name| phone(name, 0).content(Content::Null)),
     );
     fields.extend([
         Field::new("PersonEmail", FieldType::Email).content(Content::Null),
@@ -104,6 +129,7 @@ fn person_fields() -> Vec<Field> {
     fields
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one line for each field")]
 pub(super) fn opportunity() -> Object {
     Object::new("Opportunity", "006", "Opportunity", "Opportunities")
         .with([
@@ -111,28 +137,51 @@ pub(super) fn opportunity() -> Object {
             is_deleted(),
             lookup("AccountId", &["Account"], "Account").cascading(),
             flag("IsPrivate", 0),
-            text("Name", 120).required().name_field().label("Name").content(Content::Line),
+            text("Name", 120)
+                .required()
+                .name_field()
+                .label("Name")
+                .content(Content::Line),
             area("Description", 32_000),
             picklist(
                 "StageName",
-                &["Prospecting", "Qualification", "Needs Analysis", "Proposal/Price Quote", "Closed Won", "Closed Lost"],
+                &[
+                    "Prospecting",
+                    "Qualification",
+                    "Needs Analysis",
+                    "Proposal/Price Quote",
+                    "Closed Won",
+                    "Closed Lost",
+                ],
             )
             .required()
             .label("Stage"),
             Field::new("Amount", FieldType::Currency).number(18, 2),
-            Field::new("Probability", FieldType::Percent).number(3, 0).label("Probability (%)"),
-            Field::new("ExpectedRevenue", FieldType::Currency).number(18, 2).read_only(),
-            Field::new("TotalOpportunityQuantity", FieldType::Double).number(18, 2).label("Quantity"),
+            Field::new("Probability", FieldType::Percent)
+                .number(3, 0)
+                .label("Probability (%)"),
+            Field::new("ExpectedRevenue", FieldType::Currency)
+                .number(18, 2)
+                .read_only(),
+            Field::new("TotalOpportunityQuantity", FieldType::Double)
+                .number(18, 2)
+                .label("Quantity"),
             date("CloseDate").required(),
             picklist("Type", &["Existing Customer - Upgrade", "New Customer"]).label("Opportunity Type"),
             text("NextStep", 255).content(Content::Line),
             picklist("LeadSource", SOURCES),
             flag("IsClosed", 3).label("Closed").system(),
             flag("IsWon", 6).label("Won").system(),
-            picklist("ForecastCategory", &["Omitted", "Pipeline", "BestCase", "Forecast", "Closed"])
-                .length(40)
-                .read_only(),
-            picklist("ForecastCategoryName", &["Omitted", "Pipeline", "Best Case", "Commit", "Closed"]),
+            picklist(
+                "ForecastCategory",
+                &["Omitted", "Pipeline", "BestCase", "Forecast", "Closed"],
+            )
+            .length(40)
+            .read_only(),
+            picklist(
+                "ForecastCategoryName",
+                &["Omitted", "Pipeline", "Best Case", "Commit", "Closed"],
+            ),
             lookup("CampaignId", &["Campaign"], "Campaign"),
             flag("HasOpportunityLineItem", 0).system(),
             lookup("Pricebook2Id", &["Pricebook2"], "Pricebook2"),
@@ -156,7 +205,12 @@ pub(super) fn opportunity() -> Object {
             text("Sales_Contact_Title__c", 1300)
                 .formula("Contact.Title")
                 .label("Sales Contact Title")
-                .content(Content::ParentValue { reference: "ContactId", field: "Title" }),
-            text("Sponsor__c", 80).label("Sponsor").content(Content::Person(PersonPart::LastName)),
+                .content(Content::ParentValue {
+                    reference: "ContactId",
+                    field: "Title",
+                }),
+            text("Sponsor__c", 80)
+                .label("Sponsor")
+                .content(Content::Person(PersonPart::LastName)),
         ])
 }

@@ -30,7 +30,12 @@ pub(super) fn objects(person_accounts: PersonAccounts) -> Vec<Object> {
 /// The fields that Salesforce gives to a new custom object.
 pub(super) fn custom_object_fields() -> Vec<Field> {
     let mut fields = vec![own_id(), owner(&["Group", "User"]), is_deleted()];
-    fields.push(text("Name", 80).name_field().content(Content::AutoNumber("N-")).id_lookup());
+    fields.push(
+        text("Name", 80)
+            .name_field()
+            .content(Content::AutoNumber("N-"))
+            .id_lookup(),
+    );
     fields.extend(audit());
     fields.extend(viewed());
     fields
@@ -38,18 +43,29 @@ pub(super) fn custom_object_fields() -> Vec<Field> {
 
 /// The two components of a custom geolocation; nothing for other fields.
 pub(super) fn location_components(field: &Field) -> Vec<Field> {
-    let Some(stem) = field.name.strip_suffix("__c").filter(|_| field.field_type == FieldType::Location) else {
+    let Some(stem) = field
+        .name
+        .strip_suffix("__c")
+        .filter(|_| field.field_type == FieldType::Location)
+    else {
         return Vec::new();
     };
-    [("Latitude", AddressPart::Latitude), ("Longitude", AddressPart::Longitude)]
-        .into_iter()
-        .map(|(part, content)| {
-            Field::new(&format!("{stem}__{part}__s"), FieldType::Double)
-                .number(18, 15)
-                .component_of(&field.name)
-                .content(if field.content == Content::Null { Content::Null } else { Content::Address(7, content) })
-        })
-        .collect()
+    [
+        ("Latitude", AddressPart::Latitude),
+        ("Longitude", AddressPart::Longitude),
+    ]
+    .into_iter()
+    .map(|(part, content)| {
+        Field::new(&format!("{stem}__{part}__s"), FieldType::Double)
+            .number(18, 15)
+            .component_of(&field.name)
+            .content(if field.content == Content::Null {
+                Content::Null
+            } else {
+                Content::Address(7, content)
+            })
+    })
+    .collect()
 }
 
 /// The name of a relationship seen from the parent: Salesforce's own for standard fields, the plural with `__r` for custom
@@ -57,7 +73,11 @@ pub(super) fn location_components(field: &Field) -> Vec<Field> {
 pub(super) fn child_relationship_name(child: &str, field: &str, parent: &str) -> Option<String> {
     if let Some(stem) = field.strip_suffix("__c") {
         let child = child.strip_suffix("__c").unwrap_or(child);
-        return Some(if stem == parent { format!("{child}s__r") } else { format!("{child}s_{stem}__r") });
+        return Some(if stem == parent {
+            format!("{child}s__r")
+        } else {
+            format!("{child}s_{stem}__r")
+        });
     }
     let name = match (child, field) {
         ("Account", "ParentId") => "ChildAccounts",
@@ -94,7 +114,10 @@ fn own_id() -> Field {
 }
 
 fn is_deleted() -> Field {
-    Field::new("IsDeleted", FieldType::Boolean).label("Deleted").system().content(Content::TrueOnceIn(0))
+    Field::new("IsDeleted", FieldType::Boolean)
+        .label("Deleted")
+        .system()
+        .content(Content::TrueOnceIn(0))
 }
 
 fn master_record(object: &str) -> Field {
@@ -105,7 +128,10 @@ fn master_record(object: &str) -> Field {
 }
 
 fn owner(targets: &[&str]) -> Field {
-    Field::new("OwnerId", FieldType::Reference).pointing_to(targets, Some("Owner")).required().content(Content::UserRef)
+    Field::new("OwnerId", FieldType::Reference)
+        .pointing_to(targets, Some("Owner"))
+        .required()
+        .content(Content::UserRef)
 }
 
 /// The audit fields.
@@ -118,7 +144,10 @@ fn audit() -> Vec<Field> {
             .content(Content::UserRef)
     };
     let at = |name: &str, moment| {
-        Field::new(name, FieldType::DateTime).required().system().content(Content::Moment(moment))
+        Field::new(name, FieldType::DateTime)
+            .required()
+            .system()
+            .content(Content::Moment(moment))
     };
     vec![
         at("CreatedDate", Moment::Created),
@@ -132,13 +161,20 @@ fn audit() -> Vec<Field> {
 /// When the user who asks last looked at the record: null for a user of the API.
 fn viewed() -> Vec<Field> {
     vec![
-        Field::new("LastViewedDate", FieldType::DateTime).system().content(Content::Null),
-        Field::new("LastReferencedDate", FieldType::DateTime).system().content(Content::Null),
+        Field::new("LastViewedDate", FieldType::DateTime)
+            .system()
+            .content(Content::Null),
+        Field::new("LastReferencedDate", FieldType::DateTime)
+            .system()
+            .content(Content::Null),
     ]
 }
 
 fn last_activity() -> Field {
-    Field::new("LastActivityDate", FieldType::Date).label("Last Activity").system().content(Content::ByType)
+    Field::new("LastActivityDate", FieldType::Date)
+        .label("Last Activity")
+        .system()
+        .content(Content::ByType)
 }
 
 fn text(name: &str, length: u32) -> Field {
@@ -146,11 +182,15 @@ fn text(name: &str, length: u32) -> Field {
 }
 
 fn area(name: &str, length: u32) -> Field {
-    Field::new(name, FieldType::TextArea).length(length).content(Content::Paragraphs)
+    Field::new(name, FieldType::TextArea)
+        .length(length)
+        .content(Content::Paragraphs)
 }
 
 fn picklist(name: &str, values: &[&str]) -> Field {
-    Field::new(name, FieldType::Picklist).values(values).content(Content::OneOfValues)
+    Field::new(name, FieldType::Picklist)
+        .values(values)
+        .content(Content::OneOfValues)
 }
 
 fn flag(name: &str, once_in: u16) -> Field {
@@ -176,7 +216,9 @@ fn int(name: &str, digits: u32) -> Field {
 }
 
 fn lookup(name: &str, targets: &[&str], relationship: &str) -> Field {
-    Field::new(name, FieldType::Reference).pointing_to(targets, Some(relationship)).content(Content::Parent)
+    Field::new(name, FieldType::Reference)
+        .pointing_to(targets, Some(relationship))
+        .content(Content::Parent)
 }
 
 fn picture(name: &str, length: u32) -> Field {
@@ -190,8 +232,13 @@ fn picture(name: &str, length: u32) -> Field {
 /// The fields of a person's name, with the compound that they are components of.
 fn person_name() -> Vec<Field> {
     vec![
-        text("LastName", 80).required().component_of("Name").content(Content::Person(PersonPart::LastName)),
-        text("FirstName", 40).component_of("Name").content(Content::Person(PersonPart::FirstName)),
+        text("LastName", 80)
+            .required()
+            .component_of("Name")
+            .content(Content::Person(PersonPart::LastName)),
+        text("FirstName", 40)
+            .component_of("Name")
+            .content(Content::Person(PersonPart::FirstName)),
         picklist("Salutation", &["Mr.", "Ms.", "Mrs.", "Dr.", "Prof.", "Mx."])
             .length(40)
             .component_of("Name")
@@ -208,7 +255,11 @@ fn person_name() -> Vec<Field> {
 
 /// The components of an address and the compound itself; `number` tells the addresses of a record apart.
 fn address(prefix: &str, number: u8) -> Vec<Field> {
-    let compound = if prefix.is_empty() { "Address".to_owned() } else { format!("{prefix}Address") };
+    let compound = if prefix.is_empty() {
+        "Address".to_owned()
+    } else {
+        format!("{prefix}Address")
+    };
     let name = |part: &str| format!("{prefix}{part}");
     let has = |part| Content::Address(number, part);
     let mut street = area(&name("Street"), 255).content(has(AddressPart::Street));
@@ -219,22 +270,43 @@ fn address(prefix: &str, number: u8) -> Vec<Field> {
         text(&name("State"), 80).content(has(AddressPart::State)),
         text(&name("PostalCode"), 20).content(has(AddressPart::PostalCode)),
         text(&name("Country"), 80).content(has(AddressPart::Country)),
-        picklist(&name("StateCode"), &["BW", "BY", "BE", "NY", "CA", "TX", "NSW", "VIC", "ON", "QC", "MI", "RM"])
-            .length(10)
-            .restricted()
-            .content(has(AddressPart::StateCode)),
+        picklist(
+            &name("StateCode"),
+            &["BW", "BY", "BE", "NY", "CA", "TX", "NSW", "VIC", "ON", "QC", "MI", "RM"],
+        )
+        .length(10)
+        .restricted()
+        .content(has(AddressPart::StateCode)),
         picklist(
             &name("CountryCode"),
-            &["DE", "AT", "CH", "FR", "GB", "US", "AU", "CA", "IT", "ES", "JP", "PL", "TR", "CN", "RU", "BR"],
+            &[
+                "DE", "AT", "CH", "FR", "GB", "US", "AU", "CA", "IT", "ES", "JP", "PL", "TR", "CN", "RU", "BR",
+            ],
         )
         .length(10)
         .restricted()
         .content(has(AddressPart::CountryCode)),
-        Field::new(&name("Latitude"), FieldType::Double).number(18, 15).content(has(AddressPart::Latitude)),
-        Field::new(&name("Longitude"), FieldType::Double).number(18, 15).content(has(AddressPart::Longitude)),
+        Field::new(&name("Latitude"), FieldType::Double)
+            .number(18, 15)
+            .content(has(AddressPart::Latitude)),
+        Field::new(&name("Longitude"), FieldType::Double)
+            .number(18, 15)
+            .content(has(AddressPart::Longitude)),
         picklist(
             &name("GeocodeAccuracy"),
-            &["Address", "NearAddress", "Block", "Street", "ExtendedZip", "Zip", "Neighborhood", "City", "County", "State", "Unknown"],
+            &[
+                "Address",
+                "NearAddress",
+                "Block",
+                "Street",
+                "ExtendedZip",
+                "Zip",
+                "Neighborhood",
+                "City",
+                "County",
+                "State",
+                "Unknown",
+            ],
         )
         .length(40)
         .restricted()
@@ -246,13 +318,49 @@ fn address(prefix: &str, number: u8) -> Vec<Field> {
 }
 
 const INDUSTRIES: &[&str] = &[
-    "Agriculture", "Apparel", "Banking", "Biotechnology", "Chemicals", "Communications", "Construction", "Consulting",
-    "Education", "Electronics", "Energy", "Engineering", "Entertainment", "Environmental", "Finance", "Food & Beverage",
-    "Government", "Healthcare", "Hospitality", "Insurance", "Machinery", "Manufacturing", "Media", "Not For Profit",
-    "Recreation", "Retail", "Shipping", "Technology", "Telecommunications", "Transportation", "Utilities", "Other",
+    "Agriculture",
+    "Apparel",
+    "Banking",
+    "Biotechnology",
+    "Chemicals",
+    "Communications",
+    "Construction",
+    "Consulting",
+    "Education",
+    "Electronics",
+    "Energy",
+    "Engineering",
+    "Entertainment",
+    "Environmental",
+    "Finance",
+    "Food & Beverage",
+    "Government",
+    "Healthcare",
+    "Hospitality",
+    "Insurance",
+    "Machinery",
+    "Manufacturing",
+    "Media",
+    "Not For Profit",
+    "Recreation",
+    "Retail",
+    "Shipping",
+    "Technology",
+    "Telecommunications",
+    "Transportation",
+    "Utilities",
+    "Other",
 ];
 
 const SOURCES: &[&str] = &["Web", "Phone Inquiry", "Partner Referral", "Purchased List", "Other"];
 
-const CLEAN_STATUS: &[&str] =
-    &["Matched", "Different", "Acknowledged", "NotFound", "Inactive", "Pending", "SelectMatch", "Skipped"];
+const CLEAN_STATUS: &[&str] = &[
+    "Matched",
+    "Different",
+    "Acknowledged",
+    "NotFound",
+    "Inactive",
+    "Pending",
+    "SelectMatch",
+    "Skipped",
+];

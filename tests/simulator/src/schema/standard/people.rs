@@ -1,8 +1,8 @@
 //! Contact, Lead and User.
 
 use super::{
-    CLEAN_STATUS, INDUSTRIES, SOURCES, address, area, audit, date, datetime, flag, int, is_deleted, last_activity, lookup,
-    master_record, own_id, owner, person_name, phone, picklist, picture, text, viewed,
+    CLEAN_STATUS, INDUSTRIES, SOURCES, address, area, audit, date, datetime, flag, int, is_deleted, last_activity,
+    lookup, master_record, own_id, owner, person_name, phone, picklist, picture, text, viewed,
 };
 use crate::data::{Content, PersonPart};
 use crate::schema::{Field, FieldType, Object, PersonAccounts};
@@ -13,7 +13,9 @@ pub(super) fn contact(person_accounts: PersonAccounts) -> Object {
             own_id(),
             is_deleted(),
             master_record("Contact"),
-            lookup("AccountId", &["Account"], "Account").label("Account ID").cascading(),
+            lookup("AccountId", &["Account"], "Account")
+                .label("Account ID")
+                .cascading(),
         ])
         .with(person_name())
         .with(address("Other", 1))
@@ -29,7 +31,9 @@ pub(super) fn contact(person_accounts: PersonAccounts) -> Object {
             Field::new("Email", FieldType::Email).content(Content::EmailOf),
             text("Title", 128).content(Content::Person(PersonPart::Title)),
             text("Department", 80).content(Content::Person(PersonPart::Department)),
-            text("AssistantName", 40).label("Assistant's Name").content(Content::Line),
+            text("AssistantName", 40)
+                .label("Assistant's Name")
+                .content(Content::Line),
             picklist("LeadSource", SOURCES),
             date("Birthdate"),
             area("Description", 32_000).label("Contact Description"),
@@ -54,14 +58,20 @@ pub(super) fn contact(person_accounts: PersonAccounts) -> Object {
             text("JigsawContactId", 20).read_only().content(Content::Null),
             picklist("CleanStatus", CLEAN_STATUS).length(40).restricted(),
             lookup("IndividualId", &["Individual"], "Individual"),
-            picklist("ContactSource", &["External", "Internal"]).length(40).read_only().content(Content::Null),
+            picklist("ContactSource", &["External", "Internal"])
+                .length(40)
+                .read_only()
+                .content(Content::Null),
             picklist("Region__c", &["Nord", "Süd", "Ost", "West"]).label("Region"),
             picklist("Level__c", &["Primary", "Secondary", "Tertiary"]).label("Level"),
             text("Languages__c", 100).label("Languages").content(Content::Line),
             text("Company_Phone__c", 1300)
                 .formula("Account.Phone")
                 .label("Company Phone")
-                .content(Content::ParentValue { reference: "AccountId", field: "Phone" }),
+                .content(Content::ParentValue {
+                    reference: "AccountId",
+                    field: "Phone",
+                }),
         ]);
     if person_accounts == PersonAccounts::Enabled {
         contact = contact.with([flag("IsPersonAccount", 0).system()]);
@@ -90,7 +100,12 @@ pub(super) fn lead() -> Object {
             picklist("LeadSource", SOURCES),
             picklist(
                 "Status",
-                &["Open - Not Contacted", "Working - Contacted", "Closed - Converted", "Closed - Not Converted"],
+                &[
+                    "Open - Not Contacted",
+                    "Working - Contacted",
+                    "Closed - Converted",
+                    "Closed - Not Converted",
+                ],
             )
             .required(),
             picklist("Industry", INDUSTRIES),
@@ -101,9 +116,15 @@ pub(super) fn lead() -> Object {
             flag("HasOptedOutOfEmail", 11),
             flag("IsConverted", 0).label("Converted").system(),
             date("ConvertedDate").system().content(Content::Null),
-            lookup("ConvertedAccountId", &["Account"], "ConvertedAccount").system().content(Content::Null),
-            lookup("ConvertedContactId", &["Contact"], "ConvertedContact").system().content(Content::Null),
-            lookup("ConvertedOpportunityId", &["Opportunity"], "ConvertedOpportunity").system().content(Content::Null),
+            lookup("ConvertedAccountId", &["Account"], "ConvertedAccount")
+                .system()
+                .content(Content::Null),
+            lookup("ConvertedContactId", &["Contact"], "ConvertedContact")
+                .system()
+                .content(Content::Null),
+            lookup("ConvertedOpportunityId", &["Opportunity"], "ConvertedOpportunity")
+                .system()
+                .content(Content::Null),
             flag("IsUnreadByOwner", 3),
             flag("DoNotCall", 17),
             flag("HasOptedOutOfFax", 23),
@@ -120,16 +141,27 @@ pub(super) fn lead() -> Object {
             text("EmailBouncedReason", 255).content(Content::Null),
             datetime("EmailBouncedDate").content(Content::Null),
             lookup("IndividualId", &["Individual"], "Individual"),
-            picklist("ProductInterest__c", &["GC1000 series", "GC5000 series", "GC3000 series"]).label("Product Interest"),
+            picklist(
+                "ProductInterest__c",
+                &["GC1000 series", "GC5000 series", "GC3000 series"],
+            )
+            .label("Product Interest"),
             picklist("Primary__c", &["No", "Yes"]).label("Primary"),
         ]);
     lead.mergeable = true;
     lead
 }
 
+#[expect(clippy::too_many_lines, reason = "a table: one line for each field")]
 pub(super) fn user() -> Object {
     let mut user = Object::new("User", "005", "User", "Users")
-        .with([own_id(), text("Username", 80).required().id_lookup().content(Content::Person(PersonPart::Username))])
+        .with([
+            own_id(),
+            text("Username", 80)
+                .required()
+                .id_lookup()
+                .content(Content::Person(PersonPart::Username)),
+        ])
         .with(person_name().into_iter().filter(|field| field.name != "Salutation"))
         .with([
             text("CompanyName", 80).content(Content::CompanyName),
@@ -139,7 +171,10 @@ pub(super) fn user() -> Object {
         ])
         .with(address("", 0))
         .with([
-            Field::new("Email", FieldType::Email).length(128).required().content(Content::EmailOf),
+            Field::new("Email", FieldType::Email)
+                .length(128)
+                .required()
+                .content(Content::EmailOf),
             flag("EmailPreferencesAutoBcc", 2),
             Field::new("SenderEmail", FieldType::Email).content(Content::Null),
             text("SenderName", 80).content(Content::Null),
@@ -148,23 +183,36 @@ pub(super) fn user() -> Object {
             phone("Fax", 1),
             phone("MobilePhone", 2),
             text("Alias", 8).required().content(Content::Person(PersonPart::Alias)),
-            text("CommunityNickname", 40).required().content(Content::Person(PersonPart::Username)),
+            text("CommunityNickname", 40)
+                .required()
+                .content(Content::Person(PersonPart::Username)),
             flag("IsActive", 1).label("Active"),
             picklist("TimeZoneSidKey", &["Europe/Berlin", "America/New_York", "Asia/Tokyo"])
                 .length(40)
                 .required()
                 .restricted(),
             lookup("UserRoleId", &["UserRole"], "UserRole"),
-            picklist("LocaleSidKey", &["de_DE", "en_US", "fr_FR"]).length(40).required().restricted(),
+            picklist("LocaleSidKey", &["de_DE", "en_US", "fr_FR"])
+                .length(40)
+                .required()
+                .restricted(),
             flag("ReceivesInfoEmails", 5),
             flag("ReceivesAdminInfoEmails", 5),
-            picklist("EmailEncodingKey", &["UTF-8", "ISO-8859-1"]).length(40).required().restricted(),
-            Field::new("ProfileId", FieldType::Reference).pointing_to(&["Profile"], Some("Profile")).content(Content::Parent),
+            picklist("EmailEncodingKey", &["UTF-8", "ISO-8859-1"])
+                .length(40)
+                .required()
+                .restricted(),
+            Field::new("ProfileId", FieldType::Reference)
+                .pointing_to(&["Profile"], Some("Profile"))
+                .content(Content::Parent),
             picklist("UserType", &["Standard", "PowerPartner", "AutomatedProcess", "Guest"])
                 .length(40)
                 .read_only()
                 .content(Content::Fixed("Standard")),
-            picklist("LanguageLocaleKey", &["de", "en_US", "fr"]).length(40).required().restricted(),
+            picklist("LanguageLocaleKey", &["de", "en_US", "fr"])
+                .length(40)
+                .required()
+                .restricted(),
             text("EmployeeNumber", 20).content(Content::AutoNumber("E")),
             lookup("DelegatedApproverId", &["Group", "User"], "DelegatedApprover").content(Content::Null),
             lookup("ManagerId", &["User"], "Manager"),
@@ -181,7 +229,9 @@ pub(super) fn user() -> Object {
             picture("MediumPhotoUrl", 1024),
             text("Extension", 40).content(Content::Phone(6)),
             lookup("ContactId", &["Contact"], "Contact").content(Content::Null),
-            lookup("AccountId", &["Account"], "Account").read_only().content(Content::Null),
+            lookup("AccountId", &["Account"], "Account")
+                .read_only()
+                .content(Content::Null),
             flag("ForecastEnabled", 0),
             flag("UserPermissionsMarketingUser", 3),
             flag("UserPermissionsCallCenterAutoLogin", 0),

@@ -38,9 +38,16 @@ pub(super) fn specimen() -> Object {
         .with([
             text("Account_Name__c", 1300)
                 .formula("Account__r.Name")
-                .content(Content::ParentValue { reference: "Account__c", field: "Name" }),
-            Field::new("Double_Formula__c", FieldType::Double).number(18, 4).formula("Double__c * 2"),
-            Field::new("Flag_Formula__c", FieldType::Boolean).formula("NOT(Checkbox__c)").content(Content::TrueOnceIn(2)),
+                .content(Content::ParentValue {
+                    reference: "Account__c",
+                    field: "Name",
+                }),
+            Field::new("Double_Formula__c", FieldType::Double)
+                .number(18, 4)
+                .formula("Double__c * 2"),
+            Field::new("Flag_Formula__c", FieldType::Boolean)
+                .formula("NOT(Checkbox__c)")
+                .content(Content::TrueOnceIn(2)),
         ])
 }
 
@@ -48,9 +55,13 @@ fn texts() -> Vec<Field> {
     let mut auto = text("AutoNumber__c", 30).read_only().content(Content::AutoNumber("S-"));
     auto.auto_number = true;
     auto.nillable = false;
-    let mut unicode = text("CaseSensitive__c", 60).external_id(true).content(Content::AutoNumber("Key-"));
+    let mut unicode = text("CaseSensitive__c", 60)
+        .external_id(true)
+        .content(Content::AutoNumber("Key-"));
     unicode.case_sensitive = true;
-    let mut rich = area("RichText__c", 32_768).extra("richtextarea").content(Content::ByType);
+    let mut rich = area("RichText__c", 32_768)
+        .extra("richtextarea")
+        .content(Content::ByType);
     rich.html_formatted = true;
     vec![
         text("Text__c", 255),
@@ -64,7 +75,9 @@ fn texts() -> Vec<Field> {
         Field::new("MultiPicklist__c", FieldType::MultiPicklist)
             .values(&["Alpha", "Beta", "Gamma", "Delta", "Größe"])
             .content(Content::OneOfValues),
-        Field::new("Combobox__c", FieldType::Combobox).values(&["Call", "Email"]).content(Content::OneOfValues),
+        Field::new("Combobox__c", FieldType::Combobox)
+            .values(&["Call", "Email"])
+            .content(Content::OneOfValues),
         Field::new("Phone__c", FieldType::Phone).content(Content::Phone(0)),
         Field::new("Url__c", FieldType::Url).content(Content::Website),
         Field::new("Email__c", FieldType::Email).content(Content::EmailOf),

@@ -12,7 +12,10 @@ fn checked(text: &str) -> Result<Checked, QueryError> {
 
 fn error(text: &str) -> (String, String) {
     let error = checked(text).expect_err(text);
-    (error.code().to_owned(), error.message().lines().last().unwrap().to_owned())
+    (
+        error.code().to_owned(),
+        error.message().lines().last().unwrap().to_owned(),
+    )
 }
 
 #[test]
@@ -52,7 +55,9 @@ fn names_come_in_describes_case() {
         .collect();
     assert_eq!(names, ["Id", "Account.Owner.Name", "Phone", "Cases:Case.ContactId"]);
     assert_eq!(query.object, "Contact");
-    let Column::Field(path) = &query.columns[1] else { panic!() };
+    let Column::Field(path) = &query.columns[1] else {
+        panic!()
+    };
     assert_eq!(path.hops[0].reference, "AccountId");
     assert_eq!(path.hops[1].targets, ["User"]);
 }
@@ -69,8 +74,15 @@ fn a_field_is_selected_once() {
 fn paths_lead_through_relationships() {
     let (code, reason) = error("SELECT Acount.Name FROM Contact");
     assert_eq!(code, "INVALID_FIELD");
-    assert!(reason.starts_with("Didn't understand relationship 'Acount' in field path."), "{reason}");
-    assert!(error("SELECT Account.Nope FROM Contact").1.starts_with("No such column 'Nope' on entity 'Account'."));
+    assert!(
+        reason.starts_with("Didn't understand relationship 'Acount' in field path."),
+        "{reason}"
+    );
+    assert!(
+        error("SELECT Account.Nope FROM Contact")
+            .1
+            .starts_with("No such column 'Nope' on entity 'Account'.")
+    );
     // Campaign does not exist in this org.
     assert_eq!(error("SELECT Campaign.Name FROM Opportunity").0, "INVALID_FIELD");
     assert!(checked("SELECT Account__r.Name, Contact__r.Account.Name FROM Specimen__c").is_ok());
@@ -79,26 +91,44 @@ fn paths_lead_through_relationships() {
     let deep = |levels: usize| format!("SELECT {}Name FROM Account", "Parent.".repeat(levels));
     assert!(checked(&deep(5)).is_ok());
     assert_eq!(error(&deep(6)).0, "INVALID_FIELD");
-    assert_eq!(error("SELECT Id, (SELECT Id FROM Contact) FROM Account").0, "INVALID_TYPE");
+    assert_eq!(
+        error("SELECT Id, (SELECT Id FROM Contact) FROM Account").0,
+        "INVALID_TYPE"
+    );
 }
 
 #[test]
 fn fields_are_filtered_and_sorted_only_where_describe_says_so() {
     assert_eq!(
         error("SELECT Id FROM Contact WHERE Description = 'x'"),
-        ("INVALID_FIELD".to_owned(), "field 'Description' can not be filtered in a query call".to_owned())
+        (
+            "INVALID_FIELD".to_owned(),
+            "field 'Description' can not be filtered in a query call".to_owned()
+        )
     );
-    assert_eq!(error("SELECT Id FROM Specimen__c WHERE Encrypted__c = 'x'").0, "INVALID_FIELD");
-    assert_eq!(error("SELECT Id FROM Specimen__c WHERE AnyType__c = 'x'").0, "INVALID_FIELD");
+    assert_eq!(
+        error("SELECT Id FROM Specimen__c WHERE Encrypted__c = 'x'").0,
+        "INVALID_FIELD"
+    );
+    assert_eq!(
+        error("SELECT Id FROM Specimen__c WHERE AnyType__c = 'x'").0,
+        "INVALID_FIELD"
+    );
     assert_eq!(
         error("SELECT Id FROM Account WHERE BillingAddress = 'x'").1,
         "Address fields can only be filtered using Distance expressions"
     );
     assert_eq!(
         error("SELECT Id FROM Contact ORDER BY Description"),
-        ("MALFORMED_QUERY".to_owned(), "field 'Description' can not be sorted in a query call".to_owned())
+        (
+            "MALFORMED_QUERY".to_owned(),
+            "field 'Description' can not be sorted in a query call".to_owned()
+        )
     );
-    assert_eq!(error("SELECT Id FROM Specimen__c ORDER BY MultiPicklist__c").0, "MALFORMED_QUERY");
+    assert_eq!(
+        error("SELECT Id FROM Specimen__c ORDER BY MultiPicklist__c").0,
+        "MALFORMED_QUERY"
+    );
 }
 
 #[test]
@@ -121,13 +151,25 @@ fn literals_have_the_type_of_their_field() {
     ] {
         let (code, reason) = error(&format!("SELECT Id FROM Contact WHERE {condition}"));
         assert_eq!(code, "INVALID_FIELD", "{condition}");
-        assert!(reason.contains(&format!("must be of type {expected}")), "{condition}: {reason}");
+        assert!(
+            reason.contains(&format!("must be of type {expected}")),
+            "{condition}: {reason}"
+        );
     }
     for good in [
-        "LastName = null", "LastName = ''", "Birthdate = TODAY", "SystemModstamp >= LAST_N_DAYS:3", "IsDeleted = null",
-        "MailingLatitude < 1e3", "AccountId = ''", "Id > '000000000000000'",
+        "LastName = null",
+        "LastName = ''",
+        "Birthdate = TODAY",
+        "SystemModstamp >= LAST_N_DAYS:3",
+        "IsDeleted = null",
+        "MailingLatitude < 1e3",
+        "AccountId = ''",
+        "Id > '000000000000000'",
     ] {
-        assert!(checked(&format!("SELECT Id FROM Contact WHERE {good}")).is_ok(), "{good}");
+        assert!(
+            checked(&format!("SELECT Id FROM Contact WHERE {good}")).is_ok(),
+            "{good}"
+        );
     }
 }
 
@@ -138,7 +180,10 @@ fn operators_fit_their_field() {
         ("Id LIKE '003%'", "invalid operator on id field"),
         ("IsDeleted > false", "invalid operator on boolean field"),
         ("Birthdate LIKE '2026%'", "invalid operator on date field"),
-        ("LastName INCLUDES ('x')", "includes/excludes operators only valid on multi-picklist field"),
+        (
+            "LastName INCLUDES ('x')",
+            "includes/excludes operators only valid on multi-picklist field",
+        ),
     ] {
         assert_eq!(
             error(&format!("SELECT Id FROM Contact WHERE {condition}")),
@@ -152,9 +197,18 @@ fn operators_fit_their_field() {
 fn semi_joins_compare_ids() {
     assert!(checked("SELECT Id FROM Contact WHERE AccountId IN (SELECT Id FROM Account WHERE Name LIKE 'a%')").is_ok());
     assert!(checked("SELECT Id FROM Contact WHERE Id NOT IN (SELECT ContactId FROM Case)").is_ok());
-    assert_eq!(error("SELECT Id FROM Contact WHERE LastName IN (SELECT Id FROM Account)").0, "MALFORMED_QUERY");
-    assert_eq!(error("SELECT Id FROM Contact WHERE AccountId IN (SELECT Name FROM Account)").0, "MALFORMED_QUERY");
-    assert_eq!(error("SELECT Id FROM Contact WHERE AccountId IN (SELECT Id FROM Nope)").0, "INVALID_TYPE");
+    assert_eq!(
+        error("SELECT Id FROM Contact WHERE LastName IN (SELECT Id FROM Account)").0,
+        "MALFORMED_QUERY"
+    );
+    assert_eq!(
+        error("SELECT Id FROM Contact WHERE AccountId IN (SELECT Name FROM Account)").0,
+        "MALFORMED_QUERY"
+    );
+    assert_eq!(
+        error("SELECT Id FROM Contact WHERE AccountId IN (SELECT Id FROM Nope)").0,
+        "INVALID_TYPE"
+    );
 }
 
 #[test]
@@ -162,9 +216,22 @@ fn what_is_withdrawn_from_a_user_does_not_exist_for_them() {
     let mut schema = Schema::standard(PersonAccounts::Disabled);
     schema.withdraw("u", "contact", Some("phone")).unwrap();
     schema.withdraw("u", "Lead", None).unwrap();
-    assert_eq!(checked_in(&schema, "u", "SELECT Phone FROM Contact").unwrap_err().code(), "INVALID_FIELD");
-    assert_eq!(checked_in(&schema, "u", "SELECT Id FROM Contact WHERE Phone = null").unwrap_err().code(), "INVALID_FIELD");
-    assert_eq!(checked_in(&schema, "u", "SELECT Id FROM Lead").unwrap_err().code(), "INVALID_TYPE");
+    assert_eq!(
+        checked_in(&schema, "u", "SELECT Phone FROM Contact")
+            .unwrap_err()
+            .code(),
+        "INVALID_FIELD"
+    );
+    assert_eq!(
+        checked_in(&schema, "u", "SELECT Id FROM Contact WHERE Phone = null")
+            .unwrap_err()
+            .code(),
+        "INVALID_FIELD"
+    );
+    assert_eq!(
+        checked_in(&schema, "u", "SELECT Id FROM Lead").unwrap_err().code(),
+        "INVALID_TYPE"
+    );
     assert!(checked_in(&schema, "other", "SELECT Phone FROM Contact").is_ok());
     schema.grant("U", "Contact", Some("Phone")).unwrap();
     assert!(checked_in(&schema, "u", "SELECT Phone FROM Contact").is_ok());
@@ -175,5 +242,8 @@ fn an_object_that_cannot_be_queried_is_refused() {
     let mut schema = Schema::standard(PersonAccounts::Disabled);
     schema.object_mut("Task").unwrap().queryable = false;
     let error = checked_in(&schema, "u", "SELECT Id FROM Task").unwrap_err();
-    assert_eq!(error.to_string(), "INVALID_TYPE_FOR_OPERATION: entity type Task does not support query");
+    assert_eq!(
+        error.to_string(),
+        "INVALID_TYPE_FOR_OPERATION: entity type Task does not support query"
+    );
 }

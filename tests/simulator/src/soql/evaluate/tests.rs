@@ -18,18 +18,26 @@ impl Row for Record<'_> {
     }
 
     fn parent(&self, hop: &Hop) -> Option<Self> {
-        self.parents.get(hop.reference.as_str()).map(|parent| (**parent).clone())
+        self.parents
+            .get(hop.reference.as_str())
+            .map(|parent| (**parent).clone())
     }
 }
 
 fn record<'a>(values: &[(&'a str, &'a str)]) -> Record<'a> {
-    Record { values: values.iter().copied().collect(), parents: BTreeMap::new() }
+    Record {
+        values: values.iter().copied().collect(),
+        parents: BTreeMap::new(),
+    }
 }
 
 fn program(text: &str) -> Program {
     let schema = Schema::standard(PersonAccounts::Disabled);
     let checked = check(text, &parse(text).unwrap(), &schema.whole()).unwrap();
-    let moment = Moment { now: "2026-11-24T23:30:00Z".parse().unwrap(), zone: TimeZone::get("Europe/Berlin").unwrap() };
+    let moment = Moment {
+        now: "2026-11-24T23:30:00Z".parse().unwrap(),
+        zone: TimeZone::get("Europe/Berlin").unwrap(),
+    };
     Program::compile(&checked, &moment, &mut |inner| {
         assert_eq!(inner.object, "Account");
         vec!["001Sm0000000001AAA".to_owned(), "001Sm0000000002".to_owned()]
@@ -91,10 +99,19 @@ fn numbers_dates_and_booleans_are_compared_by_value() {
     let specimen = |condition: &str, values: &[(&str, &str)]| matches_in("Specimen__c", condition, values);
     assert!(specimen("Double__c = 10000000", &[("Double__c", "1.0E7")]));
     assert!(specimen("Double__c > 9 AND Double__c < 1e3", &[("Double__c", "10.5")]));
-    assert!(specimen("Long__c != 9007199254740993", &[("Long__c", "9007199254740992")]));
+    assert!(specimen(
+        "Long__c != 9007199254740993",
+        &[("Long__c", "9007199254740992")]
+    ));
     assert!(specimen("Checkbox__c = TRUE", &[("Checkbox__c", "true")]));
-    assert!(specimen("Date__c >= 1700-01-01 AND Date__c < 4000-12-31", &[("Date__c", "1700-01-01")]));
-    assert!(specimen("DateTime__c = 2026-01-01T01:00:00+01:00", &[("DateTime__c", "2026-01-01T00:00:00.000Z")]));
+    assert!(specimen(
+        "Date__c >= 1700-01-01 AND Date__c < 4000-12-31",
+        &[("Date__c", "1700-01-01")]
+    ));
+    assert!(specimen(
+        "DateTime__c = 2026-01-01T01:00:00+01:00",
+        &[("DateTime__c", "2026-01-01T00:00:00.000Z")]
+    ));
     assert!(specimen("Time__c < 09:30:00.000Z", &[("Time__c", "09:29:59.999Z")]));
     assert!(specimen("Time__c = 09:30:00Z", &[("Time__c", "09:30:00.000Z")]));
 }
@@ -103,13 +120,34 @@ fn numbers_dates_and_booleans_are_compared_by_value() {
 fn relative_dates_are_days_of_the_users_zone() {
     // 23:30 UTC on the 24th is the 25th in Berlin, which begins at 23:00 UTC.
     assert!(matches("Birthdate = TODAY", &[("Birthdate", "2026-11-25")]));
-    assert!(matches("SystemModstamp = TODAY", &[("SystemModstamp", "2026-11-24T23:00:00.000Z")]));
-    assert!(!matches("SystemModstamp = TODAY", &[("SystemModstamp", "2026-11-24T22:59:59.000Z")]));
-    assert!(matches("SystemModstamp = YESTERDAY", &[("SystemModstamp", "2026-11-24T22:59:59.000Z")]));
-    assert!(matches("SystemModstamp < TODAY", &[("SystemModstamp", "2026-11-24T22:59:59.000Z")]));
-    assert!(matches("SystemModstamp > YESTERDAY", &[("SystemModstamp", "2026-11-24T23:00:00.000Z")]));
-    assert!(matches("SystemModstamp <= THIS_MONTH", &[("SystemModstamp", "2026-11-30T22:59:59.000Z")]));
-    assert!(matches("SystemModstamp != LAST_N_DAYS:2", &[("SystemModstamp", "2026-11-01T00:00:00.000Z")]));
+    assert!(matches(
+        "SystemModstamp = TODAY",
+        &[("SystemModstamp", "2026-11-24T23:00:00.000Z")]
+    ));
+    assert!(!matches(
+        "SystemModstamp = TODAY",
+        &[("SystemModstamp", "2026-11-24T22:59:59.000Z")]
+    ));
+    assert!(matches(
+        "SystemModstamp = YESTERDAY",
+        &[("SystemModstamp", "2026-11-24T22:59:59.000Z")]
+    ));
+    assert!(matches(
+        "SystemModstamp < TODAY",
+        &[("SystemModstamp", "2026-11-24T22:59:59.000Z")]
+    ));
+    assert!(matches(
+        "SystemModstamp > YESTERDAY",
+        &[("SystemModstamp", "2026-11-24T23:00:00.000Z")]
+    ));
+    assert!(matches(
+        "SystemModstamp <= THIS_MONTH",
+        &[("SystemModstamp", "2026-11-30T22:59:59.000Z")]
+    ));
+    assert!(matches(
+        "SystemModstamp != LAST_N_DAYS:2",
+        &[("SystemModstamp", "2026-11-01T00:00:00.000Z")]
+    ));
 }
 
 #[test]
@@ -128,8 +166,11 @@ fn patterns() {
         ("%", true),
         ("______", false),
     ] {
-        let pattern = pattern.replace("o_", "o_");
-        assert_eq!(matches(&format!("LastName LIKE '{pattern}'"), &name), expected, "{pattern}");
+        assert_eq!(
+            matches(&format!("LastName LIKE '{pattern}'"), &name),
+            expected,
+            "{pattern}"
+        );
     }
 }
 
@@ -153,13 +194,18 @@ fn multi_select_picklists() {
 #[test]
 fn parents_and_semi_joins() {
     let mut contact = record(&[("AccountId", "001Sm0000000001AAA")]);
-    contact.parents.insert("AccountId", Box::new(record(&[("Name", "Acme")])));
+    contact
+        .parents
+        .insert("AccountId", Box::new(record(&[("Name", "Acme")])));
     assert!(program("SELECT Id FROM Contact WHERE Account.Name LIKE 'ac%'").matches(&contact));
     assert!(!program("SELECT Id FROM Contact WHERE Account.Name = null").matches(&contact));
     assert!(program("SELECT Id FROM Contact WHERE Account.Owner.Name = null").matches(&contact));
     assert!(program("SELECT Id FROM Contact WHERE AccountId IN (SELECT Id FROM Account)").matches(&contact));
     assert!(!program("SELECT Id FROM Contact WHERE AccountId NOT IN (SELECT Id FROM Account)").matches(&contact));
-    assert!(!matches("AccountId IN (SELECT Id FROM Account)", &[("AccountId", "001Sm0000000003AAA")]));
+    assert!(!matches(
+        "AccountId IN (SELECT Id FROM Account)",
+        &[("AccountId", "001Sm0000000003AAA")]
+    ));
 }
 
 #[test]
@@ -169,24 +215,41 @@ fn and_or_not_combine() {
     assert!(!matches("LastName = 'a' AND Phone = '2'", &values));
     assert!(matches("LastName = 'b' OR Phone = '1'", &values));
     assert!(matches("NOT (LastName = 'b' OR Phone = '2')", &values));
-    assert!(matches("LastName = 'a' AND (NOT Phone = '2') AND (LastName = 'z' OR Phone = '1')", &values));
+    assert!(matches(
+        "LastName = 'a' AND (NOT Phone = '2') AND (LastName = 'z' OR Phone = '1')",
+        &values
+    ));
 }
 
 #[test]
 fn keys_order_as_order_by_says() {
     let sorted = |order: &str, values: &[&'static str]| -> Vec<&'static str> {
         let program = program(&format!("SELECT Id FROM Specimen__c ORDER BY {order}"));
-        let field = if order.starts_with("Double") { "Double__c" } else { "Text__c" };
+        let field = if order.starts_with("Double") {
+            "Double__c"
+        } else {
+            "Text__c"
+        };
         let mut rows: Vec<&'static str> = values.to_vec();
         rows.sort_by_cached_key(|value| {
-            program.sort_key(&if value.is_empty() { record(&[]) } else { record(&[(field, value)]) })
+            program.sort_key(&if value.is_empty() {
+                record(&[])
+            } else {
+                record(&[(field, value)])
+            })
         });
         rows
     };
     assert_eq!(sorted("Text__c", &["b", "", "A", "c"]), ["", "A", "b", "c"]);
     assert_eq!(sorted("Text__c DESC", &["b", "", "A", "c"]), ["", "c", "b", "A"]);
-    assert_eq!(sorted("Text__c DESC NULLS LAST", &["b", "", "A", "c"]), ["c", "b", "A", ""]);
-    assert_eq!(sorted("Double__c", &["10.0", "9.0", "-1.0", "1.0E7"]), ["-1.0", "9.0", "10.0", "1.0E7"]);
+    assert_eq!(
+        sorted("Text__c DESC NULLS LAST", &["b", "", "A", "c"]),
+        ["c", "b", "A", ""]
+    );
+    assert_eq!(
+        sorted("Double__c", &["10.0", "9.0", "-1.0", "1.0E7"]),
+        ["-1.0", "9.0", "10.0", "1.0E7"]
+    );
 
     let program = program("SELECT Id FROM Contact ORDER BY SystemModstamp DESC, Id");
     let key = |stamp, id| program.sort_key(&record(&[("SystemModstamp", stamp), ("Id", id)]));
@@ -205,22 +268,54 @@ fn hints_hold_the_ranges_of_replication() {
     assert!(all.exact && all.order == OrderHint::Any && all.numbers(contact).start == 0);
 
     let keyset = hints(&format!("WHERE Id > '{}' ORDER BY Id LIMIT 10", id::format("003", 41)));
-    assert_eq!((keyset.exact, keyset.order, keyset.numbers(contact).start), (true, OrderHint::Id, 42));
-    let chunk = hints(&format!("WHERE Id >= '{}' AND Id < '{}'", id::format("003", 5), id::format("003", 9)));
+    assert_eq!(
+        (keyset.exact, keyset.order, keyset.numbers(contact).start),
+        (true, OrderHint::Id, 42)
+    );
+    let chunk = hints(&format!(
+        "WHERE Id >= '{}' AND Id < '{}'",
+        id::format("003", 5),
+        id::format("003", 9)
+    ));
     assert_eq!(chunk.numbers(contact), 5..9);
-    let chunk = hints(&format!("WHERE Id >= '000000000000000' AND Id <= '{}'", id::format("003", 9)));
+    let chunk = hints(&format!(
+        "WHERE Id >= '000000000000000' AND Id <= '{}'",
+        id::format("003", 9)
+    ));
     assert_eq!(chunk.numbers(contact), 0..10);
     assert!(hints("WHERE Id > '00Q000000000000'").numbers(contact).is_empty());
 
-    let since = hints("WHERE SystemModstamp >= 2026-01-01T00:00:00Z AND SystemModstamp < 2026-01-02T00:00:00.500Z ORDER BY SystemModstamp, Id");
-    let range = StampRange { from: at("2026-01-01T00:00:00Z"), to: at("2026-01-02T00:00:01Z") };
-    assert_eq!((since.stamp, since.exact, since.order), (range, true, OrderHint::StampThenId));
+    let since = hints(
+        "WHERE SystemModstamp >= 2026-01-01T00:00:00Z AND SystemModstamp < 2026-01-02T00:00:00.500Z ORDER BY SystemModstamp, Id",
+    );
+    let range = StampRange {
+        from: at("2026-01-01T00:00:00Z"),
+        to: at("2026-01-02T00:00:01Z"),
+    };
+    assert_eq!(
+        (since.stamp, since.exact, since.order),
+        (range, true, OrderHint::StampThenId)
+    );
     let after = hints("WHERE SystemModstamp > 2026-01-01T00:00:00Z AND IsDeleted = false");
     assert_eq!((after.stamp.from, after.exact), (at("2026-01-01T00:00:01Z"), false));
-    assert_eq!(hints("WHERE SystemModstamp = TODAY").stamp, StampRange { from: at("2026-11-24T23:00:00Z"), to: at("2026-11-25T23:00:00Z") });
+    assert_eq!(
+        hints("WHERE SystemModstamp = TODAY").stamp,
+        StampRange {
+            from: at("2026-11-24T23:00:00Z"),
+            to: at("2026-11-25T23:00:00Z")
+        }
+    );
 
-    let resumed = hints("WHERE (SystemModstamp = 2026-01-01T00:00:00Z AND Id > '003Sm0000000001') OR SystemModstamp > 2026-01-01T00:00:00Z");
-    assert_eq!(resumed.stamp, StampRange { from: at("2026-01-01T00:00:00Z"), to: None });
+    let resumed = hints(
+        "WHERE (SystemModstamp = 2026-01-01T00:00:00Z AND Id > '003Sm0000000001') OR SystemModstamp > 2026-01-01T00:00:00Z",
+    );
+    assert_eq!(
+        resumed.stamp,
+        StampRange {
+            from: at("2026-01-01T00:00:00Z"),
+            to: None
+        }
+    );
     assert!(!resumed.exact && resumed.numbers(contact).start == 0);
 
     let ids = hints("WHERE Id IN ('003Sm0000000001', '003Sm0000000002') AND Id != null");
