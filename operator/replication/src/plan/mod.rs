@@ -135,6 +135,23 @@ pub fn parents_needed(spec: &SalesforceReplicatorSpec, schema: &Schema) -> Vec<O
         .collect()
 }
 
+/// What can be told without Salesforce: settings that contradict each other or that this version does not serve. [`make`]
+/// tells them too; this is for before the login.
+///
+/// # Errors
+/// All problems at once.
+pub fn check_settings(spec: &SalesforceReplicatorSpec) -> Result<(), Problems> {
+    let (mut problems, mut warnings) = (Vec::new(), Vec::new());
+    let mut findings = Findings::new(&mut problems, &mut warnings);
+    unserved::check(spec, &mut findings);
+    schedule(spec, &mut findings);
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Problems(problems))
+    }
+}
+
 /// Makes the plan. Pure: the same input makes the same plan.
 ///
 /// # Errors

@@ -270,7 +270,8 @@ fn warn(lookup: Lookup<'_>, select: &[FieldPath], deletes: Deletes, findings: &m
              are found by Reconcile only",
         );
     }
-    if lookup.find("IsDeleted").is_err() && deletes != Deletes::Ignore {
+    // Users are deactivated and never deleted, so that User lacks the field costs nothing.
+    if lookup.find("IsDeleted").is_err() && deletes != Deletes::Ignore && lookup.name() != "User" {
         findings.warning("it has no IsDeleted: Incremental cannot see its deletes, Reconcile finds them");
     }
 }

@@ -589,6 +589,20 @@ fn settings_that_are_not_served() {
 }
 
 #[test]
+fn settings_are_checked_before_the_login() {
+    let spec = fixture::spec_with(
+        json!([{"name": "Nowhere", "where": "x = 1"}]),
+        json!({"destination": {"mysql": {"secretRef": {"name": "db"}}}, "trigger": {"schedule": "never"}}),
+    );
+    let Problems(problems) = crate::plan::check_settings(&spec).unwrap_err();
+    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert_eq!(
+        crate::plan::check_settings(&fixture::spec(json!([{"name": "Nowhere"}]))),
+        Ok(())
+    );
+}
+
+#[test]
 fn a_default_that_is_written_out_is_taken() {
     let spec = fixture::spec_with(
         json!([{"name": "Contact"}]),
