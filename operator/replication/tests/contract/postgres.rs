@@ -1,0 +1,142 @@
+//! PostgreSQL joins the suite twice, once for each of the statements that merge.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use replication::{
+    destination::postgres::{MergeStatement, Postgres, PostgresConfig},
+    plan::ColumnKind,
+};
+
+use super::harness::Harness;
+use crate::postgres::server::{Server, wait};
+
+/// The number of the next schema: each test has one of its own.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A schema of its own on the server that all tests share.
+struct Schema {
+    server: Server,
+    schema: String,
+    merge: MergeStatement,
+}
+
+impl Schema {
+    async fn start(merge: MergeStatement) -> Self {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let schema = format!("contract {merge:?} {} {number}", std::process::id()).to_lowercase();
+        let server = Server::connect().await;
+        server.query(&format!("CREATE SCHEMA \"{schema}\"; SET search_path = \"{schema}\"")).await;
+        Self { server, schema, merge }
+    }
+
+    fn destination(&self) -> Postgres {
+        let mut config = PostgresConfig::new(self.server.url(), &self.schema);
+        config.merge = Some(self.merge);
+        wait(Postgres::connect(config)).unwrap()
+    }
+
+    /// Every relation and column of the schema, and of every row who wrote it, who locked it and where it lies.
+    async fn fingerprint(&self) -> String {
+        let relations = format!(
+            "SELECT c.oid, c.relname, c.relkind, (SELECT string_agg(a.attname, ',' ORDER BY a.attnum) FROM pg_attribute a \
+             WHERE a.attrelid = c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = '{}' ORDER BY c.oid",
+            self.schema
+        );
+        let relations = self.server.query(&relations).await;
+        let mut print = format!("{relations:?}");
+        for relation in &relations {
+            if let [_, Some(name), Some(kind), ..] = relation.as_slice()
+                && kind == "r"
+            {
+                let rows = format!("SELECT xmin, xmax, ctid FROM \"{name}\" ORDER BY ctid");
+                print.push_str(&format!("{name}: {:?}", self.server.query(&rows).await));
+            }
+        }
+        print
+    }
+
+    async fn indexes(&self, table: &str) -> Vec<String> {
+        let sql = format!(
+            "SELECT indexname FROM pg_indexes WHERE schemaname = '{}' AND tablename = '{table}' \
+             AND indexname NOT LIKE '%\\_pkey' ORDER BY 1",
+            self.schema
+        );
+        self.server
+            .query(&sql)
+            .await
+            .into_iter()
+            .map(|mut row| row.remove(0).unwrap())
+            .collect()
+    }
+}
+
+impl Drop for Schema {
+    fn drop(&mut self) {
+        self.server.drop_schema(&self.schema);
+    }
+}
+
+fn text_of(column: &str, kind: ColumnKind) -> String {
+    match kind {
+        ColumnKind::Id
+        | ColumnKind::Text { length: _ }
+        | ColumnKind::Boolean
+        | ColumnKind::Int
+        | ColumnKind::Long
+        | ColumnKind::Date => format!("{column}::text"),
+        ColumnKind::Decimal { precision: _, scale: _ } => format!("trim_scale({column})::text"),
+        ColumnKind::Time => format!("to_char(date '2000-01-01' + {column}, 'HH24:MI:SS.MS')"),
+        ColumnKind::Timestamp => {
+            format!("to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')")
+        }
+    }
+}
+
+/// A harness for one way of merging.
+macro_rules! harness {
+    ($name:ident, $merge:expr) => {
+        struct $name(Schema);
+
+        impl Harness for $name {
+            type Destination = Postgres;
+
+            const SEGMENT_LOCKS_DATABASE: bool = false;
+
+            async fn start() -> Self {
+                Self(Schema::start($merge).await)
+            }
+
+            fn destination(&self) -> Postgres {
+                self.0.destination()
+            }
+
+            async fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+                self.0.server.query(sql).await
+            }
+
+            async fn fingerprint(&self) -> String {
+                self.0.fingerprint().await
+            }
+
+            fn text_of(column: &str, kind: ColumnKind) -> String {
+                text_of(column, kind)
+            }
+
+            async fn indexes(&self, table: &str) -> Vec<String> {
+                self.0.indexes(table).await
+            }
+        }
+    };
+}
+
+harness!(ByMerge, MergeStatement::Merge);
+harness!(ByUpdateInsert, MergeStatement::UpdateInsert);
+
+mod merge {
+    crate::contract::contract_suite!(super::ByMerge);
+}
+
+mod update_insert {
+    crate::contract::contract_suite!(super::ByUpdateInsert);
+}
