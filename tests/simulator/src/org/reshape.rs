@@ -1,0 +1,74 @@
+//! Changes of the schema, with what they do to rows. No row gets a stamp by them (salesforce-api.md 6.4).
+
+use super::{WriteError, store::Store, value};
+use crate::schema::{Field, FieldType, Object};
+
+impl Store {
+    /// Adds an object without rows.
+    pub(crate) fn add_object(&mut self, object: Object) -> Result<(), WriteError> {
+        let name = object.name.clone();
+        self.schema.add_object(object)?;
+        self.table_mut(&name);
+        Ok(())
+    }
+
+    /// Removes a custom object and its rows.
+    pub(crate) fn remove_object(&mut self, object: &str) -> Result<(), WriteError> {
+        let removed = self.schema.remove_object(object)?;
+        self.tables_mut().remove(&removed.name);
+        Ok(())
+    }
+
+    /// Adds a field.
+    pub(crate) fn add_field(&mut self, object: &str, field: Field) -> Result<(), WriteError> {
+        Ok(self.schema.add_field(object, field)?)
+    }
+
+    /// Removes a custom field, and its values.
+    pub(crate) fn remove_field(&mut self, object: &str, field: &str) -> Result<(), WriteError> {
+        let removed = self.schema.remove_field(object, field)?;
+        let object = self.object(object)?.name.clone();
+        self.table_mut(&object).forget_field(&removed.name);
+        self.origins.remove(&(object, removed.name));
+        Ok(())
+    }
+
+    /// Gives a custom field another type. Values that do not fit are lost.
+    pub(crate) fn convert_field(&mut self, object: &str, field: &str, field_type: FieldType) -> Result<(), WriteError> {
+        self.schema.convert_field(object, field, field_type)?;
+        let object = self.object(object)?.clone();
+        let converted = object
+            .field(field)
+            .ok_or_else(|| WriteError::missing(&object.name, field))?;
+        self.table_mut(&object.name)
+            .drop_values(&converted.name, |text| value::fits(&object, converted, text));
+        self.origins.remove(&(object.name.clone(), converted.name.clone()));
+        Ok(())
+    }
+
+    /// Gives a custom field another API name; its values stay.
+    pub(crate) fn rename_field(&mut self, object: &str, field: &str, name: &str) -> Result<(), WriteError> {
+        let owner = self.object(object)?;
+        let own = owner
+            .field(field)
+            .ok_or_else(|| WriteError::missing(&owner.name, field))?;
+        if !own.custom || own.field_type.is_compound() || !name.ends_with("__c") {
+            return Err(WriteError::new(
+                "INVALID_OPERATION",
+                format!("{object}.{field} cannot be renamed to {name}"),
+            ));
+        }
+        if owner.field(name).is_some() {
+            return Err(WriteError::new("INVALID_OPERATION", format!("{object}.{name} exists")));
+        }
+        let (object, before) = (owner.name.clone(), own.clone());
+        self.schema.field_mut(&object, &before.name)?.name = name.to_owned();
+        self.table_mut(&object).rename_field(&before.name, name);
+        let origin = self
+            .origins
+            .remove(&(object.clone(), before.name.clone()))
+            .unwrap_or(before);
+        self.origins.insert((object, name.to_owned()), origin);
+        Ok(())
+    }
+}
