@@ -3,9 +3,9 @@
 use replication::{destination::Destination, plan::ColumnKind};
 
 /// One fresh, empty database, gone when it is dropped.
-pub(crate) trait Harness: Sized + Sync {
+pub(crate) trait Harness: Sized {
     /// What is tested.
-    type Destination: Destination<Table: Sync>;
+    type Destination: Destination;
 
     /// Whether an open segment keeps every other writer of the database out (SQLite). Where it does, nobody can claim
     /// an object in the middle of another's segment, and the test of that has nothing to test.

@@ -186,13 +186,13 @@ pub(super) fn absolute(path: &Path) -> Result<PathBuf> {
 /// What an error of SQLite means, in words that name the file and what to do. `doing` is an infinitive: `open the file`.
 pub(super) fn failure(path: &Path, doing: &str, error: rusqlite::Error) -> Error {
     let (kind, advice) = judge(&error);
-    let advice = match advice {
-        Some(advice) => advice.to_owned(),
-        // SQLite's own words for a statement that it cannot prepare name tables and columns, and no value.
-        None => match &error {
-            rusqlite::Error::SqlInputError { msg, .. } => format!("{msg}; the table was changed by somebody else"),
-            _ => "SQLite refuses it; the log has its reason".to_owned(),
-        },
+    let advice = match (advice, what_is_missing(&error)) {
+        (Some(advice), _) => advice.to_owned(),
+        (None, Some(missing)) => format!(
+            "{missing}; somebody changed the tables: restore them, or drop the object's table and its row of \
+             _replication_state to have it filled anew"
+        ),
+        (None, None) => "SQLite refuses it; the log has its reason".to_owned(),
     };
     Error::Database {
         kind,
@@ -201,6 +201,24 @@ pub(super) fn failure(path: &Path, doing: &str, error: rusqlite::Error) -> Error
     }
 }
 
+/// SQLite's own words for a table or column that a statement does not find. They hold names and no value.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the driver's enum, open for more; two variants carry SQLite's text"
+)]
+fn what_is_missing(error: &rusqlite::Error) -> Option<&str> {
+    let text = match error {
+        rusqlite::Error::SqlInputError { msg, .. } => Some(msg.as_str()),
+        rusqlite::Error::SqliteFailure(_, text) => text.as_deref(),
+        _ => None,
+    };
+    text.filter(|text| text.starts_with("no such ") || text.contains(" has no column named "))
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "SQLite's codes, of which the others say nothing to a person"
+)]
 fn judge(error: &rusqlite::Error) -> (ErrorKind, Option<&'static str>) {
     let Some(code) = error.sqlite_error_code() else {
         return (ErrorKind::Fatal, None);
@@ -243,17 +261,8 @@ fn judge(error: &rusqlite::Error) -> (ErrorKind, Option<&'static str>) {
             ErrorKind::Fatal,
             "a constraint of the table was violated; remove constraints that somebody added to it",
         ),
-        ErrorCode::InternalMalfunction
-        | ErrorCode::OperationAborted
-        | ErrorCode::OperationInterrupted
-        | ErrorCode::NotFound
-        | ErrorCode::SchemaChanged
-        | ErrorCode::TypeMismatch
-        | ErrorCode::ApiMisuse
-        | ErrorCode::NoLargeFileSupport
-        | ErrorCode::ParameterOutOfRange
-        | ErrorCode::Unknown
-        | _ => return (ErrorKind::Fatal, None),
+        // What is left are defects of ours, and codes that are not made yet.
+        _ => return (ErrorKind::Fatal, None),
     };
     (kind, Some(advice))
 }

@@ -102,10 +102,10 @@ enum Number {
 
 fn number(text: &str) -> Result<Number, Problem> {
     let decimal = Decimal::parse(text)?;
-    if decimal.scale() == 0 {
-        if let Ok(whole) = value::long(text) {
-            return Ok(Number::Whole(whole));
-        }
+    if decimal.scale() == 0
+        && let Ok(whole) = value::long(text)
+    {
+        return Ok(Number::Whole(whole));
     }
     // Rust rounds to the nearest double, and reads every spelling that Decimal does.
     match text.parse::<f64>() {

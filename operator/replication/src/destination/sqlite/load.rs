@@ -172,8 +172,8 @@ impl Parts<'_> {
     fn disproves_delete(&mut self, id: &str, stamp: &str) -> rusqlite::Result<bool> {
         if self.segment.has_pending {
             let mut take_out = self.connection.prepare_cached(statement::TAKE_OUT_PENDING)?;
-            let taken_out = take_out.execute([self.plan.object.as_str(), id, stamp])?;
-            self.segment.taken_out += u64::try_from(taken_out).unwrap_or_default();
+            let entries = take_out.execute([self.plan.object.as_str(), id, stamp])?;
+            self.segment.taken_out += u64::try_from(entries).unwrap_or_default();
         }
         if self.segment.found_deletes {
             self.connection
@@ -305,15 +305,12 @@ impl Writer<'_> {
 const TEXT: ColumnKind = ColumnKind::Text { length: None };
 
 fn is_unique_violation(error: &rusqlite::Error) -> bool {
-    match error {
-        rusqlite::Error::SqliteFailure(failure, _) => {
-            failure.code == ErrorCode::ConstraintViolation
-                && [
-                    rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
-                    rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE,
-                ]
-                .contains(&failure.extended_code)
-        }
-        _ => false,
-    }
+    error.sqlite_error().is_some_and(|failure| {
+        failure.code == ErrorCode::ConstraintViolation
+            && [
+                rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+                rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE,
+            ]
+            .contains(&failure.extended_code)
+    })
 }

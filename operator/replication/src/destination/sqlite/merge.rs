@@ -90,7 +90,6 @@ impl Parts<'_> {
             self.connection.prepare_cached(statement::FORGET_FOUND)?.execute([])?;
         }
         match deletions {
-            Deletions::Keep => {}
             Deletions::Apply if self.segment.has_pending || settled.entries > 0 => {
                 match self.plan.deletes {
                     Deletes::Remove | Deletes::Mark => {
@@ -103,7 +102,7 @@ impl Parts<'_> {
                 let mut forget = self.connection.prepare_cached(statement::FORGET_PENDING)?;
                 settled.entries += count(forget.execute([object])?);
             }
-            Deletions::Apply => {}
+            Deletions::Apply | Deletions::Keep => {}
         }
         Ok(settled)
     }

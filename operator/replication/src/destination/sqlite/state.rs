@@ -321,21 +321,19 @@ fn check_owner(
     owner: &Owner,
     state: Option<&State>,
 ) -> Result<()> {
-    if let Some(State { owner: found, .. }) = state {
-        if found != owner {
-            return Err(Error::SchemaConflict {
-                message: format!(
-                    "{}: {} is replicated by {} from org {}, not by {} from org {}; use another file, or let the other \
-                     replicator go and adopt its tables",
-                    path.display(),
-                    plan.object,
-                    found.replicator,
-                    found.organization_id,
-                    owner.replicator,
-                    owner.organization_id
-                ),
-            });
-        }
+    if let Some(found) = state.map(|state| &state.owner).filter(|found| *found != owner) {
+        return Err(Error::SchemaConflict {
+            message: format!(
+                "{}: {} is replicated by {} from org {}, not by {} from org {}; use another file, or let the other \
+                 replicator go and adopt its tables",
+                path.display(),
+                plan.object,
+                found.replicator,
+                found.organization_id,
+                owner.replicator,
+                owner.organization_id
+            ),
+        });
     }
     let table = plan.table.as_str();
     if state.is_some_and(|state| state.table_name.eq_ignore_ascii_case(table)) {
