@@ -12,13 +12,14 @@ use serde::{Deserialize, Serialize};
     .message("auth.clientCredentials needs the org's own My Domain host as loginUrl, such as https://acme.my.salesforce.com")
     .field_path(".loginUrl"))]
 pub struct Connection {
-    /// Where to log in: scheme and host, without a path. Default https://login.salesforce.com; a sandbox has
-    /// https://test.salesforce.com, and every org its own My Domain host. http is accepted for loopback hosts only,
-    /// elsewhere the operator's flag --allow-http is needed. Example: https://acme.my.salesforce.com
+    /// Where to log in: scheme and host, and for a site of Experience Cloud its path. Default
+    /// https://login.salesforce.com; a sandbox has https://test.salesforce.com, and every org its own My Domain host. http
+    /// is accepted for loopback hosts only, elsewhere the flag --allow-http is needed. Example:
+    /// https://acme.my.salesforce.com
     #[serde(default = "default_login_url")]
     #[schemars(
         length(min = 8, max = 255),
-        regex(pattern = r"^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?/?$")
+        regex(pattern = r"^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$")
     )]
     pub login_url: String,
     /// Version of the Salesforce API for data calls, 41.0 or newer. Default 66.0. Logging in has a version of its own,

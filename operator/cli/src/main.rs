@@ -1,1 +1,105 @@
-fn main(){}
+//! The command line of Salesforce Replicator.
+//!
+//! What was typed ([`arguments`]) leads to a command; a command reads documents and secrets, opens a session of the
+//! engine and prints through the one [`printer`]. How the process ends is decided in one place ([`exit`]). Nothing here
+//! knows how Salesforce or a database is spoken to.
+
+mod arguments;
+mod command;
+mod documents;
+mod exit;
+mod failure;
+mod logging;
+mod printer;
+mod progress;
+mod secrets;
+mod session;
+mod stop;
+mod tree;
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::{CommandFactory, Parser};
+use indicatif::MultiProgress;
+use salesforce::{AllowHttp, clock::SystemClock};
+
+use crate::{
+    arguments::{Arguments, Command},
+    exit::Exit,
+    failure::Failure,
+    logging::Voice,
+    printer::Printer,
+    session::Context,
+};
+
+/// How long threads that block (a driver, a file) may take to end once all is said.
+const SHUTDOWN: Duration = Duration::from_secs(5);
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
+            // Help that cannot be written is nobody's to hear.
+            error.print().ok();
+            return exit.into();
+        }
+    };
+    match execute(arguments) {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            Printer::failure(&failure);
+            failure.exit().into()
+        }
+    }
+}
+
+fn execute(Arguments { command, global }: Arguments) -> Result<Exit, Failure> {
+    let context = Context {
+        printer: Printer::new(global.output),
+        allow_http: if global.allow_http {
+            AllowHttp::Anywhere
+        } else {
+            AllowHttp::LoopbackOnly
+        },
+        clock: SystemClock::shared(),
+        bars: MultiProgress::new(),
+    };
+    let voice = match &command {
+        Command::Run(run) if !run.once => Voice::Telling,
+        Command::Run(_)
+        | Command::Plan(_)
+        | Command::Preview(_)
+        | Command::Objects(_)
+        | Command::Fields(_)
+        | Command::Crd
+        | Command::Completions { .. } => Voice::Quiet,
+    };
+    logging::start(&global, voice, &context.bars);
+    match command {
+        Command::Crd => {
+            let yaml = crds::crd_yaml().map_err(|error| Failure::Defect(error.to_string()))?;
+            Printer::text(&yaml).map(|()| Exit::Success)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "salesforce-replicator", &mut script);
+            Printer::text(&String::from_utf8_lossy(&script)).map(|()| Exit::Success)
+        }
+        Command::Run(run) => block_on(Box::pin(command::run::run(run, &context))),
+        Command::Plan(plan) => block_on(Box::pin(command::plan::plan(plan, &context))),
+        Command::Preview(preview) => block_on(Box::pin(command::preview::preview(preview, &context))),
+        Command::Objects(objects) => block_on(Box::pin(command::discover::objects(objects, &context))),
+        Command::Fields(fields) => block_on(Box::pin(command::discover::fields(fields, &context))),
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::Defect(format!("no threads: {error}")))?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_timeout(SHUTDOWN);
+    done
+}

@@ -1,0 +1,363 @@
+//! What was typed.
+//!
+//! Help teaches: each command says what it is for, when to use it, and shows examples that can be copied. What the
+//! arguments mean together (which resource of a file, which secret) is settled elsewhere.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "salesforce-replicator",
+    version,
+    about = "Replicates Salesforce objects into a SQL database",
+    long_about = "Replicates Salesforce objects into a SQL database: which org, which objects, which fields go to which \
+                  columns, which database and how often stands in one resource of kind SalesforceReplicator. On a \
+                  Kubernetes cluster the operator does what it says; here a file with the same resource is enough.",
+    after_help = "Start here:\n  \
+                  salesforce-replicator objects --login-url https://acme.my.salesforce.com --username ann@acme.example\n  \
+                  salesforce-replicator fields Contact -f crm.yaml\n  \
+                  salesforce-replicator plan -f crm.yaml\n  \
+                  salesforce-replicator preview -f crm.yaml\n  \
+                  salesforce-replicator run -f crm.yaml --once",
+    after_long_help = LONG_HELP,
+    disable_help_subcommand = true,
+    propagate_version = true,
+    arg_required_else_help = true,
+    max_term_width = 120
+)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// What every command understands.
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+const LONG_HELP: &str = "\
+Start here:
+  salesforce-replicator objects --login-url https://acme.my.salesforce.com --username ann@acme.example
+  salesforce-replicator fields Contact -f crm.yaml
+  salesforce-replicator plan -f crm.yaml
+  salesforce-replicator preview -f crm.yaml
+  salesforce-replicator run -f crm.yaml --once
+
+The smallest file:
+  apiVersion: salesforce-replicator.io/v1alpha1
+  kind: SalesforceReplicator
+  metadata: {name: crm}
+  spec:
+    connection: {auth: {password: {secretRef: {name: crm-salesforce}}}}
+    destination: {sqlite: {file: crm.db}}
+    objects: [{name: Contact}, {name: Account}]
+
+Its secret, by the environment:
+  export SFR_CRM_SALESFORCE_USERNAME=ann@acme.example
+  export SFR_CRM_SALESFORCE_PASSWORD=...
+  export SFR_CRM_SALESFORCE_SECURITYTOKEN=...
+
+Exit codes:
+  0 success                5 Salesforce does not answer, or a limit is reached
+  1 a defect               6 the database
+  2 wrong usage            7 some objects failed, others did not
+  3 an invalid resource    8 deletes are held
+  4 credentials            130, 143 stopped by Ctrl-C or SIGTERM";
+
+/// What every command understands.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Tell more on standard error: -v what happens, -vv every call. RUST_LOG, where it is set, decides instead.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+    /// How to print results on standard output.
+    #[arg(short, long, value_enum, default_value_t, global = true, value_name = "FORMAT")]
+    pub(crate) output: Format,
+    /// How to write logs on standard error: auto is text on a terminal, else one JSON object a line.
+    #[arg(long, value_enum, default_value_t, global = true, value_name = "FORMAT")]
+    pub(crate) log_format: LogFormat,
+    /// Accept http for hosts that are not this machine. For tests and demonstrations: passwords travel in the clear.
+    #[arg(long, global = true)]
+    pub(crate) allow_http: bool,
+}
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs. The shape is stable: members are added, none is renamed.
+    Json,
+    /// The same members as json.
+    Yaml,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Text on a terminal, else JSON.
+    #[default]
+    Auto,
+    /// Text.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Replicate what a file says, without Kubernetes
+    Run(Run),
+    /// Show what would be made: tables, columns, indexes, API calls a day; and what is wrong. Writes nothing
+    Plan(Plan),
+    /// Show some records as Salesforce has them and as the tables would: raw, mapped, URLs. Writes nothing
+    Preview(Preview),
+    /// List the objects that the user can see
+    Objects(Objects),
+    /// List the fields of an object that the user can see
+    Fields(Fields),
+    /// Print the CustomResourceDefinition, which also describes every field of the file
+    #[command(after_help = "Examples:\n  salesforce-replicator crd | kubectl apply --server-side -f -")]
+    Crd,
+    /// Print a completion script for a shell
+    #[command(after_help = "Examples:\n  \
+                            source <(salesforce-replicator completions bash)\n  \
+                            salesforce-replicator completions zsh > ~/.zfunc/_salesforce-replicator")]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Which resource.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct Source {
+    /// File with the resource, `-` is standard input. It may hold several documents, Secrets among them; may be given
+    /// several times.
+    #[arg(short, long = "file", value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Which resource, where there are several: NAME, or NAMESPACE/NAME.
+    #[arg(long, value_name = "NAME", requires = "files")]
+    pub(crate) name: Option<String>,
+    /// Folder with secrets: DIR/SECRET/KEY, as Kubernetes mounts them.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) secrets: Option<PathBuf>,
+}
+
+/// Replicate what a file says.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_HELP)]
+pub(crate) struct Run {
+    /// Which resource.
+    #[command(flatten)]
+    pub(crate) source: RequiredSource,
+    /// Run once and end, whatever the trigger says.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// With --once: only runs of this kind. An object that was never loaded starts with initial.
+    #[arg(long, value_enum, requires = "once")]
+    pub(crate) kind: Option<Kind>,
+    /// Only this object, by API name; may be given several times.
+    #[arg(long = "object", value_name = "OBJECT")]
+    pub(crate) objects: Vec<String>,
+}
+
+const RUN_HELP: &str = "\
+Without --once it goes on by the resource's trigger: by interval (5m where none is given) from start to start, or by
+schedule; times that pass during a run are one run. A resource with nothing but trigger.manual runs once.
+
+Secrets come from documents of kind Secret in the files, else from --secrets DIR, else from the environment:
+SFR_<SECRET>_<KEY> in upper case, other characters as _. The file of a sqlite destination lies in the working folder.
+
+Ctrl-C and SIGTERM roll back what is not committed and stop; the next run goes on from there.
+
+Examples:
+  salesforce-replicator run -f crm.yaml --once
+  salesforce-replicator run -f crm.yaml -f secrets.yaml --object Contact --object Account
+  kubectl get sfr crm -o yaml | salesforce-replicator run -f - --secrets /run/secrets --once -o json";
+
+/// Which resource, and one has to be there.
+#[derive(Debug, Clone, Args)]
+#[command(group = clap::ArgGroup::new("required-source").args(["files"]).required(true).multiple(true))]
+pub(crate) struct RequiredSource {
+    /// The same arguments.
+    #[command(flatten)]
+    pub(crate) source: Source,
+}
+
+/// Kinds of run that can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// All records, where the first load is not complete.
+    Initial,
+    /// What changed since the last run.
+    Incremental,
+}
+
+/// Show what would be made.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Logs in and reads describes, which costs a few API calls, and looks at no record. Everything that is wrong is listed at
+once.
+
+Examples:
+  salesforce-replicator plan -f crm.yaml
+  salesforce-replicator plan -f crm.yaml -o json | jq -r '.objects[].ddl[]'")]
+pub(crate) struct Plan {
+    /// Which resource.
+    #[command(flatten)]
+    pub(crate) source: RequiredSource,
+}
+
+/// Show some records.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  salesforce-replicator preview -f crm.yaml
+  salesforce-replicator preview -f crm.yaml --object Contact --rows 3
+  salesforce-replicator preview -f crm.yaml --object Contact -o json | jq '.objects[0].rows[0]'")]
+pub(crate) struct Preview {
+    /// Which resource.
+    #[command(flatten)]
+    pub(crate) source: RequiredSource,
+    /// Only this object, by API name; may be given several times.
+    #[arg(long = "object", value_name = "OBJECT")]
+    pub(crate) objects: Vec<String>,
+    /// How many records of each object.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=200))]
+    pub(crate) rows: u16,
+}
+
+/// Whom to ask about objects and fields: the resource's org, or one that is named here.
+#[derive(Debug, Clone, Args)]
+#[command(group = clap::ArgGroup::new("org").args(["files", "username"]).required(true).multiple(false))]
+pub(crate) struct Org {
+    /// A resource's connection.
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Where to log in.
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SFR_LOGIN_URL",
+        default_value = crds::Connection::DEFAULT_LOGIN_URL,
+        help_heading = "Without a file"
+    )]
+    pub(crate) login_url: String,
+    /// As whom. The password comes from the environment, SFR_PASSWORD, and the security token from SFR_SECURITY_TOKEN.
+    #[arg(long, value_name = "USER", help_heading = "Without a file")]
+    pub(crate) username: Option<String>,
+}
+
+/// List objects.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  salesforce-replicator objects -f crm.yaml
+  salesforce-replicator objects --login-url https://acme.my.salesforce.com --username ann@acme.example
+  salesforce-replicator objects account -f crm.yaml")]
+pub(crate) struct Objects {
+    /// Only objects with this text in name or label, in any case.
+    #[arg(value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub(crate) org: Org,
+    /// Also objects that cannot be replicated.
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// List fields.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A field of a parent one level up is written with the relationship's name, such as Account.Name.
+
+Examples:
+  salesforce-replicator fields Contact -f crm.yaml
+  salesforce-replicator fields Contact phone --username ann@acme.example
+  salesforce-replicator fields Account -f crm.yaml -o json | jq -r '.fields[].name'")]
+pub(crate) struct Fields {
+    /// The object, by API name.
+    pub(crate) object: String,
+    /// Only fields with this text in name, label or type, in any case.
+    #[arg(value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Whom to ask.
+    #[command(flatten)]
+    pub(crate) org: Org,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(std::iter::once("salesforce-replicator").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_that_takes_options_shows_examples() {
+        for command in Arguments::command().get_subcommands() {
+            let help = command.clone().render_long_help().to_string();
+            assert!(help.contains("Examples:"), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn run_takes_files_objects_and_a_kind_of_once() {
+        let arguments =
+            parse("run -f a.yaml -f - --object Contact --object Lead --once --kind initial -o json -vv").unwrap();
+        assert_eq!((arguments.global.output, arguments.global.verbose), (Format::Json, 2));
+        let Command::Run(run) = arguments.command else {
+            panic!("not run")
+        };
+        assert_eq!(run.source.source.files, [PathBuf::from("a.yaml"), PathBuf::from("-")]);
+        assert_eq!(run.objects, ["Contact", "Lead"]);
+        assert_eq!((run.once, run.kind), (true, Some(Kind::Initial)));
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for line in [
+            "",
+            "run",
+            "run -f a.yaml --kind initial",
+            "run -f a.yaml --once --kind verify",
+            "plan --name crm",
+            "preview -f a.yaml --rows 0",
+            "preview -f a.yaml --rows 201",
+            "objects",
+            "objects -f a.yaml --username ann",
+            "fields -f a.yaml",
+            "crd extra",
+            "completions tcsh",
+            "run -f a.yaml -o xml",
+            "run -f a.yaml --password hunter2",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn discovery_takes_a_file_or_a_user() {
+        for line in [
+            "objects -f a.yaml",
+            "objects acc --username ann --all",
+            "fields Contact phone -f a.yaml",
+        ] {
+            parse(line).unwrap();
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! `plan`: what would be made, and what the destination has already.
+
+use jiff::Timestamp;
+use replication::{
+    connect::{Inspection, Session},
+    plan::{ObjectView, PlanView},
+    state::{Phase, State},
+};
+use serde::Serialize;
+
+use crate::{
+    arguments::Plan,
+    exit::Exit,
+    failure::Failure,
+    printer::{self, Printer},
+    session::{Context, Prepared},
+};
+
+/// What `plan -o json` prints.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PlanOutput {
+    /// `namespace/name`.
+    replicator: String,
+    /// The org, 18 characters.
+    organization_id: String,
+    /// The org's name.
+    organization_name: String,
+    /// The org's host.
+    instance_url: String,
+    /// As whom.
+    user_name: String,
+    /// When it runs, in words.
+    trigger: String,
+    /// Tables, columns, indexes, statements, API calls, warnings.
+    #[serde(flatten)]
+    plan: PlanView,
+    /// What the destination has of each object, in the order of `objects`.
+    states: Vec<StateOutput>,
+}
+
+/// What the destination has of an object.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StateOutput {
+    /// API name.
+    object: String,
+    /// `New`: the next run loads all records; `Initial`: a first load goes on; `Live`; `Refused`: see `problem`.
+    phase: &'static str,
+    /// Rows in the table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rows: Option<i64>,
+    /// Up to here the table is complete, Salesforce's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    watermark: Option<Timestamp>,
+    /// Why a run would be refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+}
+
+/// Shows what would be made.
+pub(crate) async fn plan(arguments: Plan, context: &Context) -> Result<Exit, Failure> {
+    let prepared = Prepared::load(&arguments.source.source, context)?;
+    let session = prepared.open().await?;
+    let inspections = session.inspect().await;
+    let output = PlanOutput::new(&prepared, &session, &inspections);
+    context.printer.result(&output, || output.to_text())?;
+    let refused = inspections.into_iter().find_map(|inspection| inspection.state.err());
+    match refused {
+        Some(error) => {
+            let failure = Failure::Engine(error);
+            Printer::failure(&failure);
+            Ok(failure.exit())
+        }
+        None => Ok(Exit::Success),
+    }
+}
+
+impl PlanOutput {
+    fn new(prepared: &Prepared, session: &Session, inspections: &[Inspection]) -> Self {
+        let org = session.org();
+        let trigger = crds::Schedule::new(&prepared.resource.spec.trigger);
+        Self {
+            replicator: prepared.identity.to_string(),
+            organization_id: org.organization_id.clone(),
+            organization_name: org.organization_name.clone(),
+            instance_url: org.instance_url.as_str().trim_end_matches('/').to_owned(),
+            user_name: org.user_name.clone(),
+            trigger: trigger.map_or_else(|_| String::new(), |schedule| schedule.to_string()),
+            plan: PlanView::new(session.plan(), |object| session.ddl(object)),
+            states: inspections.iter().map(StateOutput::from).collect(),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        let Self {
+            replicator,
+            organization_id,
+            organization_name,
+            instance_url,
+            user_name,
+            trigger,
+            plan,
+            states,
+        } = self;
+        let mut lines = vec![
+            format!("Replicator  {replicator}, runs {trigger}"),
+            format!("Org         {organization_name} {organization_id} at {instance_url}"),
+            format!("User        {user_name}"),
+        ];
+        for (object, state) in plan.objects.iter().zip(states) {
+            lines.push(String::new());
+            lines.extend(object_text(object, state));
+        }
+        lines.push(String::new());
+        let calls = plan.api_calls;
+        lines.push(format!(
+            "API calls   {} a day where nothing changes, by {}; each 2 000 changed rows are one more",
+            printer::grouped(calls.calls_per_day),
+            printer::count(calls.runs_per_day, "run", "runs")
+        ));
+        lines.extend(section("Warnings", &plan.warnings));
+        lines.extend(section("Not served by this version", &plan.not_served));
+        lines.join("\n")
+    }
+}
+
+fn object_text(object: &ObjectView, state: &StateOutput) -> Vec<String> {
+    let ObjectView {
+        object,
+        table,
+        deletes,
+        columns,
+        indexes,
+        ddl,
+        soql: _,
+        hash: _,
+    } = object;
+    let mut lines = vec![
+        format!("{object} -> {table}, deletes: {deletes}"),
+        format!("  {}", state.to_text()),
+    ];
+    let rows = columns.iter().map(|column| {
+        vec![
+            column.name.clone(),
+            column.kind.clone(),
+            column.source.clone().unwrap_or_else(|| "- (NULL)".to_owned()),
+        ]
+    });
+    lines.extend(indented(&printer::table(&["COLUMN", "TYPE", "FROM"], rows)));
+    for index in indexes {
+        lines.push(format!("  index {} ({})", index.name, index.columns.join(", ")));
+    }
+    for statement in ddl {
+        lines.push(String::new());
+        lines.extend(indented(statement));
+    }
+    lines
+}
+
+fn indented(text: &str) -> impl Iterator<Item = String> {
+    text.lines().map(|line| format!("  {line}"))
+}
+
+fn section(title: &str, texts: &[String]) -> Vec<String> {
+    if texts.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = vec![String::new(), format!("{title}:")];
+    lines.extend(texts.iter().map(|text| format!("  - {text}")));
+    lines
+}
+
+impl StateOutput {
+    fn to_text(&self) -> String {
+        let rows = printer::grouped(self.rows.unwrap_or_default());
+        match (self.phase, &self.watermark, &self.problem) {
+            (_, _, Some(_)) => "a run would be refused: see the error below".to_owned(),
+            ("New", ..) => "new: the next run loads all records".to_owned(),
+            ("Initial", ..) => format!("a first load is under way: {rows} rows so far"),
+            (_, Some(watermark), None) => format!("{rows} rows, complete as of {watermark}"),
+            (_, None, None) => format!("{rows} rows"),
+        }
+    }
+}
+
+impl From<&Inspection> for StateOutput {
+    fn from(inspection: &Inspection) -> Self {
+        let object = inspection.object.to_string();
+        match &inspection.state {
+            Ok(None) => Self {
+                object,
+                phase: "New",
+                rows: None,
+                watermark: None,
+                problem: None,
+            },
+            Ok(Some(State { rows, checkpoint, .. })) => {
+                let phase = match checkpoint.phase {
+                    Phase::Initial => "Initial",
+                    Phase::Live => "Live",
+                };
+                Self {
+                    object,
+                    phase,
+                    rows: Some(*rows),
+                    watermark: checkpoint.watermark,
+                    problem: None,
+                }
+            }
+            Err(error) => Self {
+                object,
+                phase: "Refused",
+                rows: None,
+                watermark: None,
+                problem: Some(error.message()),
+            },
+        }
+    }
+}

@@ -1,0 +1,433 @@
+//! `run`: replicates without Kubernetes, once or by the trigger.
+//!
+//! Ticks go from start to start. A tick that is due while another runs is not lost and not queued: when the running one
+//! ends, one tick stands for all that were due. Between ticks an object that failed is tried again when its error says
+//! so, alone. Waiting is done in short stretches against the wall clock, since a laptop that slept, or a clock that was
+//! set, must not move a schedule of "every day at six".
+//!
+//! What stops the process at its start, before anything ran, is what a person must mend (the resource, the
+//! credentials); what may pass by itself is waited for, since a machine may boot before its network is there. Later,
+//! nothing but a signal stops a run that goes on by its trigger.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crds::Schedule;
+use jiff::Timestamp;
+use replication::{
+    connect::Session,
+    progress::{RunKind, RunReport},
+    replicator::{TickReport, TickRequest},
+    retry::{ACROSS_TICKS, SystemRandomness},
+};
+use salesforce::{Retry, clock::Clock};
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    arguments::{Kind, Run},
+    exit::Exit,
+    failure::Failure,
+    printer::{self, Printer},
+    session::{Context, Prepared, objects},
+    stop,
+};
+
+/// The longest stretch of waiting after which the wall clock is looked at again.
+const STRETCH: Duration = Duration::from_secs(30);
+
+/// What `run -o json` prints: once for `--once`, else one line for each tick.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RunOutput<'a> {
+    /// `namespace/name`.
+    replicator: &'a str,
+    /// What the tick did.
+    #[serde(flatten)]
+    report: &'a TickReport,
+}
+
+/// Replicates.
+pub(crate) async fn run(arguments: Run, context: &Context) -> Result<Exit, Failure> {
+    let token = CancellationToken::new();
+    let work = Box::pin(replicate(arguments, context, &token));
+    let (done, signal) = stop::until_signal(&token, work).await?;
+    match (done, signal) {
+        (None, Some(exit)) => Ok(exit),
+        (Some(Ok(_)), Some(exit)) => Ok(exit),
+        (Some(done), _) => done,
+        (None, None) => Err(Failure::Defect("a run ended without a result".to_owned())),
+    }
+}
+
+async fn replicate(arguments: Run, context: &Context, token: &CancellationToken) -> Result<Exit, Failure> {
+    let Run {
+        source,
+        once,
+        kind,
+        objects: wanted,
+    } = arguments;
+    let prepared = Prepared::load(&source.source, context)?;
+    if prepared.resource.spec.suspend {
+        return Err(Failure::Usage(
+            "the resource is suspended: set spec.suspend to false to run it".to_owned(),
+        ));
+    }
+    let schedule = Schedule::new(&prepared.resource.spec.trigger)
+        .map_err(|_| Failure::Defect("a checked trigger is none".to_owned()))?;
+    let Some(mut session) = open(&prepared, context, token, once).await? else {
+        return Ok(Exit::Success);
+    };
+    let chosen = objects(&session, &wanted)?;
+    let request = TickRequest {
+        kind: kind.map(RunKind::from),
+        objects: (!wanted.is_empty()).then(|| chosen.iter().cloned().collect()),
+        only_due: !once,
+    };
+    let replicator = prepared.identity.to_string();
+    if once || matches!(schedule, Schedule::Manual) {
+        let report = Box::pin(session.tick(
+            &TickRequest {
+                only_due: false,
+                ..request
+            },
+            token,
+        ))
+        .await;
+        context.printer.result(
+            &RunOutput {
+                replicator: &replicator,
+                report: &report,
+            },
+            || text(&report),
+        )?;
+        tell_errors(&report);
+        if !once {
+            Printer::remark(
+                "the trigger has nothing but manual, which runs once: set interval or schedule to go on, or write --once",
+            );
+        }
+        return Ok(Exit::of_tick(&report));
+    }
+    tracing::info!(%replicator, runs = %schedule, objects = chosen.join(","), "replicating");
+    Box::pin(go_on(&mut session, &schedule, &request, &replicator, (context, token))).await
+}
+
+/// Opens the session. What may pass by itself is waited for, unless it is to run once. `None`: stopped meanwhile.
+async fn open(
+    prepared: &Prepared,
+    context: &Context,
+    token: &CancellationToken,
+    once: bool,
+) -> Result<Option<Session>, Failure> {
+    let mut failures = 0;
+    loop {
+        let opened = tokio::select! {
+            biased;
+            () = token.cancelled() => return Ok(None),
+            opened = Box::pin(prepared.open()) => opened,
+        };
+        let error = match opened {
+            Ok(session) => return Ok(Some(session)),
+            Err(Failure::Engine(error)) if !once => error,
+            Err(failure) => return Err(failure),
+        };
+        failures += 1;
+        let pause = match error.retry() {
+            Retry::Backoff => ACROSS_TICKS.pause(failures, &SystemRandomness),
+            Retry::After(pause) => pause,
+            Retry::WhenResourceChanges | Retry::WhenSecretChanges | Retry::Hourly => {
+                return Err(Failure::Engine(error));
+            }
+        };
+        tracing::warn!(error = error.message(), ?pause, "not connected yet, it is tried again");
+        tokio::select! {
+            biased;
+            () = token.cancelled() => return Ok(None),
+            () = context.clock.sleep(pause) => {}
+        }
+    }
+}
+
+/// Ticks by the schedule until a signal comes.
+async fn go_on(
+    session: &mut Session,
+    schedule: &Schedule,
+    regular: &TickRequest,
+    replicator: &str,
+    (context, token): (&Context, &CancellationToken),
+) -> Result<Exit, Failure> {
+    let clock = context.clock.as_ref();
+    let mut request = regular.clone();
+    let mut last = Start::now(clock);
+    loop {
+        let report = Box::pin(session.tick(&request, token)).await;
+        context.printer.next(
+            &RunOutput {
+                replicator,
+                report: &report,
+            },
+            || None,
+        )?;
+        log(&report);
+        loop {
+            let until_regular = last.until_next(schedule, clock);
+            let until_retry = session.schedule().next_try_in();
+            let wait = [until_regular, until_retry]
+                .into_iter()
+                .flatten()
+                .min()
+                .unwrap_or(STRETCH);
+            if wait.is_zero() {
+                if until_regular.is_some_and(|wait| wait.is_zero()) {
+                    request = regular.clone();
+                    last = Start::now(clock);
+                } else {
+                    request = TickRequest {
+                        objects: Some(retried(session, regular)),
+                        ..regular.clone()
+                    };
+                }
+                break;
+            }
+            tokio::select! {
+                biased;
+                () = token.cancelled() => return Ok(Exit::Success),
+                () = clock.sleep(wait.min(STRETCH)) => {}
+            }
+        }
+        if token.is_cancelled() {
+            return Ok(Exit::Success);
+        }
+    }
+}
+
+/// Objects that failed and have waited.
+fn retried(session: &Session, regular: &TickRequest) -> BTreeSet<String> {
+    let schedule = session.schedule();
+    let plans = session.plan().objects.iter().map(|plan| &plan.object);
+    plans
+        .filter(|object| schedule.failures(object) > 0 && schedule.is_due(object))
+        .map(ToString::to_string)
+        .filter(|object| regular.objects.as_ref().is_none_or(|wanted| wanted.contains(object)))
+        .collect()
+}
+
+/// When a tick started, on both clocks.
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    wall: Timestamp,
+    monotonic: Duration,
+}
+
+impl Start {
+    fn now(clock: &dyn Clock) -> Self {
+        Self {
+            wall: clock.now(),
+            monotonic: clock.monotonic(),
+        }
+    }
+
+    /// How long until the next tick is due: an interval by the monotonic clock, a schedule by the wall clock. Zero for
+    /// a time that has passed, `None` for never.
+    fn until_next(self, schedule: &Schedule, clock: &dyn Clock) -> Option<Duration> {
+        match schedule {
+            Schedule::Interval(interval) => {
+                Some(interval.saturating_sub(clock.monotonic().saturating_sub(self.monotonic)))
+            }
+            Schedule::Cron(_) => {
+                let due = schedule.next_after(self.wall)?;
+                Some(Duration::try_from(due.duration_since(clock.now())).unwrap_or(Duration::ZERO))
+            }
+            Schedule::Manual => None,
+        }
+    }
+}
+
+impl From<Kind> for RunKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Initial => Self::Initial,
+            Kind::Incremental => Self::Incremental,
+        }
+    }
+}
+
+/// A tick for people.
+fn text(report: &TickReport) -> String {
+    if report.runs.is_empty() {
+        return match report.error {
+            Some(_) => String::new(),
+            None => "nothing to do".to_owned(),
+        };
+    }
+    let rows = report.runs.iter().map(|run| {
+        let RunReport {
+            object,
+            table,
+            kind,
+            rows_read,
+            rows_written,
+            rows_deleted,
+            api_calls,
+            rows,
+            error,
+            ..
+        } = run;
+        let state = error.as_ref().map_or("ok", |error| error.reason);
+        let numbers = [*rows_read, *rows_written, *rows_deleted, *api_calls].map(printer::grouped);
+        let [read, written, deleted, calls] = numbers;
+        let time = seconds(run.start_time, run.end_time);
+        let kind = format!("{kind:?}");
+        vec![
+            object.clone(),
+            table.clone(),
+            kind,
+            read,
+            written,
+            deleted,
+            printer::grouped(*rows),
+            calls,
+            time,
+            state.to_owned(),
+        ]
+    });
+    printer::table(
+        &[
+            "OBJECT", "TABLE", "KIND", "READ", "WRITTEN", "DELETED", "ROWS", "CALLS", "TIME", "RESULT",
+        ],
+        rows,
+    )
+}
+
+/// `1.2 s`, `3 min 5 s`.
+fn seconds(start: Timestamp, end: Timestamp) -> String {
+    let duration = Duration::try_from(end.duration_since(start)).unwrap_or(Duration::ZERO);
+    match duration.as_secs() {
+        whole @ 60.. => format!("{} min {} s", whole / 60, whole % 60),
+        _ => format!("{:.1} s", duration.as_secs_f64()),
+    }
+}
+
+/// Errors of a tick on standard error, each with its object.
+fn tell_errors(report: &TickReport) {
+    if let Some(error) = &report.error {
+        Printer::remark(&format!("error: {}", error.message));
+    }
+    for run in &report.runs {
+        if let Some(error) = &run.error {
+            // Messages of most errors name their object already.
+            let named = if error.message.contains(&run.object) {
+                String::new()
+            } else {
+                format!("{}: ", run.object)
+            };
+            Printer::remark(&format!("error: {named}{}", error.message));
+        }
+    }
+}
+
+/// A line for a tick that did something; the engine logs errors where they happen.
+fn log(report: &TickReport) {
+    let sum = |count: fn(&RunReport) -> u64| report.runs.iter().map(count).sum::<u64>();
+    let (read, written, deleted) = (
+        sum(|run| run.rows_read),
+        sum(|run| run.rows_written),
+        sum(|run| run.rows_deleted),
+    );
+    let (objects, calls) = (report.runs.len(), report.api_calls());
+    let took = seconds(report.start_time, report.end_time);
+    if written + deleted > 0 {
+        tracing::info!(objects, read, written, deleted, calls, took, "replicated");
+    } else {
+        tracing::debug!(objects, read, written, deleted, calls, took, "nothing changed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use crds::Trigger;
+    use salesforce::clock::Sleep;
+
+    use super::*;
+
+    /// Both clocks, as a test sets them.
+    #[derive(Debug)]
+    struct Set(Mutex<(Timestamp, Duration)>);
+
+    impl Clock for Set {
+        fn now(&self) -> Timestamp {
+            self.0.lock().unwrap().0
+        }
+
+        fn monotonic(&self) -> Duration {
+            self.0.lock().unwrap().1
+        }
+
+        fn sleep(&self, _duration: Duration) -> Sleep {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    fn clock(at: &str) -> Set {
+        Set(Mutex::new((at.parse().unwrap(), Duration::from_secs(1000))))
+    }
+
+    fn pass(clock: &Set, wall: &str, seconds: u64) {
+        let mut both = clock.0.lock().unwrap();
+        *both = (wall.parse().unwrap(), both.1 + Duration::from_secs(seconds));
+    }
+
+    #[test]
+    fn an_interval_counts_from_start_to_start_whatever_the_wall_clock_says() {
+        let clock = clock("2026-11-24T10:00:00Z");
+        let every_minute = Schedule::Interval(Duration::from_secs(60));
+        let start = Start::now(&clock);
+        assert_eq!(start.until_next(&every_minute, &clock), Some(Duration::from_secs(60)));
+        pass(&clock, "2026-11-25T10:00:00Z", 45);
+        assert_eq!(start.until_next(&every_minute, &clock), Some(Duration::from_secs(15)));
+        pass(&clock, "2026-11-24T09:00:00Z", 600);
+        assert_eq!(
+            start.until_next(&every_minute, &clock),
+            Some(Duration::ZERO),
+            "missed ticks are one, at once"
+        );
+    }
+
+    #[test]
+    fn a_schedule_follows_the_wall_clock() {
+        let trigger = Trigger {
+            schedule: Some("0 6 * * *".into()),
+            ..Trigger::default()
+        };
+        let daily = Schedule::new(&trigger).unwrap();
+        let clock = clock("2026-11-24T05:59:00Z");
+        let start = Start::now(&clock);
+        assert_eq!(start.until_next(&daily, &clock), Some(Duration::from_secs(60)));
+        pass(&clock, "2026-11-26T07:00:00Z", 1);
+        assert_eq!(
+            start.until_next(&daily, &clock),
+            Some(Duration::ZERO),
+            "a machine that slept runs once, at once"
+        );
+        assert_eq!(
+            Start::now(&clock).until_next(&daily, &clock),
+            Some(Duration::from_secs(23 * 3600))
+        );
+    }
+
+    #[test]
+    fn times_are_readable() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        assert_eq!(
+            seconds(at("2026-11-24T10:00:00Z"), at("2026-11-24T10:00:01.25Z")),
+            "1.2 s"
+        );
+        assert_eq!(
+            seconds(at("2026-11-24T10:00:00Z"), at("2026-11-24T10:03:05Z")),
+            "3 min 5 s"
+        );
+        assert_eq!(seconds(at("2026-11-24T10:00:00Z"), at("2026-11-24T09:00:00Z")), "0.0 s");
+    }
+}

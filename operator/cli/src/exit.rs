@@ -1,0 +1,253 @@
+//! How the process ends: the one place where what happened becomes a number.
+//!
+//! Scripts decide by it, so it is an interface: a number never changes its meaning. The kind of an error says who can
+//! mend it, its reason tells Salesforce from the database.
+
+use std::process::ExitCode;
+
+use crds::Reason;
+use replication::{
+    Error,
+    progress::{RunError, RunReport},
+    replicator::TickReport,
+};
+use salesforce::ErrorKind;
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Exit {
+    /// All that was asked for is done.
+    Success,
+    /// A defect of this program.
+    Defect,
+    /// The command line is not one.
+    Usage,
+    /// The resource is invalid, or asks for what the org does not have.
+    Invalid,
+    /// User, password, token or a right; also those of the database.
+    Credentials,
+    /// Salesforce does not answer, answers with an error, or a limit is reached.
+    Salesforce,
+    /// The database.
+    Destination,
+    /// Some objects failed, others did not.
+    SomeFailed,
+    /// Deletes are held until somebody confirms them.
+    DeletesHeld,
+    /// Ctrl-C: 128 and SIGINT's number.
+    Interrupted,
+    /// SIGTERM: 128 and its number.
+    Terminated,
+}
+
+impl Exit {
+    /// The number.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Defect => 1,
+            Self::Usage => 2,
+            Self::Invalid => 3,
+            Self::Credentials => 4,
+            Self::Salesforce => 5,
+            Self::Destination => 6,
+            Self::SomeFailed => 7,
+            Self::DeletesHeld => 8,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+        }
+    }
+
+    /// What an error of the engine means.
+    pub(crate) fn of(error: &Error) -> Self {
+        Self::of_kind(error.kind(), error.reason())
+    }
+
+    /// What an error of Salesforce's client means.
+    pub(crate) fn of_salesforce(error: &salesforce::Error) -> Self {
+        Self::of_kind(error.kind(), error.reason())
+    }
+
+    /// What a tick means. Objects that all failed in the same way say which way; a mixture is 7.
+    pub(crate) fn of_tick(report: &TickReport) -> Self {
+        if let Some(RunError { kind, reason, .. }) = &report.error {
+            return Self::of_kind(*kind, reason);
+        }
+        let mut exits = report.runs.iter().map(Self::of_run);
+        let Some(first) = exits.next() else {
+            return Self::Success;
+        };
+        if exits.all(|exit| exit == first) {
+            first
+        } else {
+            Self::SomeFailed
+        }
+    }
+
+    fn of_run(report: &RunReport) -> Self {
+        report
+            .error
+            .as_ref()
+            .map_or(Self::Success, |error| Self::of_kind(error.kind, error.reason))
+    }
+
+    /// What a kind and a reason mean. A reason that is not in the list says nothing, and the kind decides.
+    fn of_kind(kind: ErrorKind, reason: &str) -> Self {
+        match reason.parse() {
+            Ok(Reason::InternalError | Reason::RunPanicked) => return Self::Defect,
+            Ok(Reason::DeleteGuard) => return Self::DeletesHeld,
+            Ok(
+                Reason::SchemaConflict
+                | Reason::PlanChanged
+                | Reason::RowsRejected
+                | Reason::Fenced
+                | Reason::DatabaseError
+                | Reason::DatabaseUnavailable
+                | Reason::DestinationUnreachable
+                | Reason::ConnectionFailed
+                | Reason::MigrationFailed,
+            ) => return Self::Destination,
+            _ => {}
+        }
+        match kind {
+            ErrorKind::Invalid => Self::Invalid,
+            ErrorKind::Credentials => Self::Credentials,
+            ErrorKind::Quota | ErrorKind::Transient | ErrorKind::Fatal => Self::Salesforce,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use jiff::Timestamp;
+    use replication::{Problems, progress::RunKind};
+
+    use super::*;
+
+    const ALL: [Exit; 11] = [
+        Exit::Success,
+        Exit::Defect,
+        Exit::Usage,
+        Exit::Invalid,
+        Exit::Credentials,
+        Exit::Salesforce,
+        Exit::Destination,
+        Exit::SomeFailed,
+        Exit::DeletesHeld,
+        Exit::Interrupted,
+        Exit::Terminated,
+    ];
+
+    #[test]
+    fn numbers_are_those_that_are_documented() {
+        let codes: Vec<u8> = ALL.iter().map(|exit| exit.code()).collect();
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 130, 143]);
+        assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), ALL.len());
+    }
+
+    fn database(kind: ErrorKind) -> Error {
+        Error::Database {
+            kind,
+            message: "the table cannot be made".into(),
+            source: None,
+        }
+    }
+
+    #[test]
+    fn errors_end_as_their_kind_and_their_side() {
+        for (error, exit) in [
+            (
+                Error::Plan(Problems(vec!["Kontact: there is no such object".into()])),
+                Exit::Invalid,
+            ),
+            (Error::NotServed("mysql".into()), Exit::Invalid),
+            (
+                Error::SchemaConflict {
+                    message: "the table is somebody else's".into(),
+                },
+                Exit::Destination,
+            ),
+            (
+                Error::Secret {
+                    reason: "KeyMissing",
+                    message: "no password".into(),
+                },
+                Exit::Credentials,
+            ),
+            (database(ErrorKind::Credentials), Exit::Credentials),
+            (database(ErrorKind::Transient), Exit::Destination),
+            (database(ErrorKind::Fatal), Exit::Destination),
+            (database(ErrorKind::Invalid), Exit::Destination),
+            (Error::Internal("a channel closed".into()), Exit::Defect),
+        ] {
+            assert_eq!(Exit::of(&error), exit, "{error}");
+        }
+        for (kind, reason, exit) in [
+            (ErrorKind::Credentials, "InvalidCredentials", Exit::Credentials),
+            (ErrorKind::Quota, "QuotaExhausted", Exit::Salesforce),
+            (ErrorKind::Transient, "SalesforceUnavailable", Exit::Salesforce),
+            (ErrorKind::Fatal, "SalesforceFault", Exit::Salesforce),
+            (ErrorKind::Invalid, "InvalidField", Exit::Invalid),
+            (ErrorKind::Invalid, "NotInTheList", Exit::Invalid),
+            (ErrorKind::Fatal, "DeleteGuard", Exit::DeletesHeld),
+        ] {
+            assert_eq!(Exit::of_kind(kind, reason), exit, "{reason}");
+        }
+    }
+
+    fn tick(errors: &[Option<(ErrorKind, &'static str)>]) -> TickReport {
+        let error = |(kind, reason)| RunError {
+            kind,
+            reason,
+            message: "what happened".into(),
+        };
+        let runs = errors.iter().map(|failed| RunReport {
+            object: "Contact".into(),
+            table: "contact".into(),
+            kind: RunKind::Incremental,
+            start_time: Timestamp::UNIX_EPOCH,
+            end_time: Timestamp::UNIX_EPOCH,
+            rows_read: 0,
+            rows_written: 0,
+            rows_deleted: 0,
+            api_calls: 1,
+            removed_characters: 0,
+            rows: 0,
+            watermark: None,
+            error: failed.map(error),
+        });
+        TickReport {
+            start_time: Timestamp::UNIX_EPOCH,
+            end_time: Timestamp::UNIX_EPOCH,
+            runs: runs.collect(),
+            error: None,
+            next_try_time: None,
+        }
+    }
+
+    #[test]
+    fn a_tick_ends_as_its_objects_did() {
+        let transient = Some((ErrorKind::Transient, "SalesforceUnavailable"));
+        let refused = Some((ErrorKind::Credentials, "InvalidCredentials"));
+        assert_eq!(Exit::of_tick(&tick(&[])), Exit::Success);
+        assert_eq!(Exit::of_tick(&tick(&[None, None])), Exit::Success);
+        assert_eq!(Exit::of_tick(&tick(&[None, transient])), Exit::SomeFailed);
+        assert_eq!(Exit::of_tick(&tick(&[refused, transient])), Exit::SomeFailed);
+        assert_eq!(Exit::of_tick(&tick(&[refused, refused])), Exit::Credentials);
+        let mut whole = tick(&[]);
+        whole.error = Some(RunError {
+            kind: ErrorKind::Invalid,
+            reason: "SchemaConflict",
+            message: "x".into(),
+        });
+        assert_eq!(Exit::of_tick(&whole), Exit::Destination);
+    }
+}
