@@ -15,9 +15,6 @@ const INSTANCE: &str = "Sm0";
 
 /// The 18-character Id of record `n` of an object with this prefix.
 pub fn format(prefix: &str, n: u64) -> String {
-    let mut id = String::with_capacity(18);
-    id.push_str(prefix);
-    id.push_str(INSTANCE);
     let mut digits = [b'0'; 9];
     let mut rest = n;
     for digit in digits.iter_mut().rev() {
@@ -28,9 +25,12 @@ pub fn format(prefix: &str, n: u64) -> String {
             .unwrap_or(b'0');
         rest /= 62;
     }
+    let mut id = String::with_capacity(18);
+    id.push_str(prefix);
+    id.push_str(INSTANCE);
     id.extend(digits.iter().map(|&digit| char::from(digit)));
     let suffix = suffix(&id);
-    id.push_str(&suffix);
+    id.extend(suffix);
     id
 }
 
@@ -60,7 +60,10 @@ pub fn to_18(id: &str) -> Option<String> {
         return None;
     }
     let short = id.get(..15)?;
-    Some(format!("{short}{}", suffix(short)))
+    let mut long = String::with_capacity(18);
+    long.push_str(short);
+    long.extend(suffix(short));
+    Some(long)
 }
 
 /// The prefix of the n-th custom object: `a00`, `a01`, .. `a0Z`, `a0a`, ..
@@ -70,16 +73,16 @@ pub fn custom_prefix(n: usize) -> String {
 }
 
 /// The three characters that follow 15: bit i of each is set where character i of five is an upper-case letter.
-fn suffix(short: &str) -> String {
-    let mut suffix = String::with_capacity(3);
-    for group in short.as_bytes().chunks(5) {
+fn suffix(short: &str) -> [char; 3] {
+    let mut suffix = ['A'; 3];
+    for (letter, group) in suffix.iter_mut().zip(short.as_bytes().chunks(5)) {
         let mut bits = 0_usize;
         for (place, byte) in group.iter().enumerate() {
             if byte.is_ascii_uppercase() {
                 bits |= 1 << place;
             }
         }
-        suffix.push(char::from(CHECKSUM.get(bits).copied().unwrap_or(b'A')));
+        *letter = char::from(CHECKSUM.get(bits).copied().unwrap_or(b'A'));
     }
     suffix
 }

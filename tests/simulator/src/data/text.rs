@@ -69,6 +69,13 @@ pub(super) fn paragraphs(dice: &mut Dice, most: usize) -> String {
     let mut text = String::new();
     let mut length = 0;
     while length < wanted {
+        if length > 2000 {
+            // Long texts repeat themselves: rolling dice for each of 100 000 words would make them the cost of a row.
+            let so_far = text.clone();
+            text.push_str(&so_far);
+            length *= 2;
+            continue;
+        }
         let line = line(dice, wanted);
         length += line.chars().count() + 1;
         text.push_str(&line);

@@ -82,11 +82,12 @@ impl Schema {
 
     /// The object of this API name, in any case.
     pub fn object(&self, name: &str) -> Option<&Object> {
-        let place = match self.places.get(name) {
-            Some(place) => place,
-            None => self.places.get(&name.to_lowercase())?,
+        // In describe's own case no text has to be made: the generator asks for each reference of each record.
+        let place = match self.objects.binary_search_by(|object| object.name.as_str().cmp(name)) {
+            Ok(place) => place,
+            Err(_absent) => *self.places.get(&name.to_lowercase())?,
         };
-        self.objects.get(*place)
+        self.objects.get(place)
     }
 
     /// The object whose Ids begin so.

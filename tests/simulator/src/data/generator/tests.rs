@@ -225,6 +225,17 @@ fn seconds_are_shared_by_more_rows_than_a_page_holds() {
 }
 
 #[test]
+fn times_are_written_as_soap_writes_them() {
+    for text in [
+        "2015-02-10T01:56:14.000Z",
+        "1700-01-01T00:00:00.000Z",
+        "4000-12-31T23:59:59.000Z",
+    ] {
+        assert_eq!(wire(text.parse().unwrap()), text);
+    }
+}
+
+#[test]
 fn audit_times_are_in_order() {
     let (schema, generator) = org();
     let contact = schema.object("Contact").unwrap();
