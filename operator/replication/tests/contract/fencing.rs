@@ -14,9 +14,9 @@ use super::{
     fixture::{LAST, MERGE, Row, batch, checkpoint, contact, counts, created, epoch, moment, names, open},
 };
 
-fn assert_fenced<T: std::fmt::Debug>(result: Result<T>) {
+fn assert_fenced<T: std::fmt::Debug>(result: &Result<T>) {
     assert!(
-        matches!(&result, Err(Error::Fenced { object }) if object.as_str() == "Contact"),
+        matches!(result, Err(Error::Fenced { object }) if object.as_str() == "Contact"),
         "{result:?}"
     );
 }
@@ -71,11 +71,11 @@ pub(crate) async fn a_claim_fences_the_other_process<H: Harness>() {
             .unwrap();
         let before = harness.fingerprint().await;
 
-        assert_fenced(MERGE.write(&mut stalled, &[Row::new(1, 3).name("Stalled")]).await);
+        assert_fenced(&MERGE.write(&mut stalled, &[Row::new(1, 3).name("Stalled")]).await);
         stalled.rollback().await.unwrap();
-        assert_fenced(LAST.always().write(&mut stalled, &[Row::deleted(1, 3)]).await);
+        assert_fenced(&LAST.always().write(&mut stalled, &[Row::deleted(1, 3)]).await);
         stalled.rollback().await.unwrap();
-        assert_fenced(stalled.create(&checkpoint(9), moment(9)).await);
+        assert_fenced(&stalled.create(&checkpoint(9), moment(9)).await);
         assert_eq!(harness.fingerprint().await, before);
         assert_eq!(names(&harness, &plan).await, ["Successor 10:00:02"]);
         assert_eq!(
@@ -93,7 +93,7 @@ pub(crate) async fn create_of_a_second_process_is_fenced<H: Harness>() {
     let mut second = open(&harness.destination(), &plan).await;
     first.create(&checkpoint(1), moment(1)).await.unwrap();
     let before = harness.fingerprint().await;
-    assert_fenced(second.create(&checkpoint(2), moment(2)).await);
+    assert_fenced(&second.create(&checkpoint(2), moment(2)).await);
     assert_eq!(harness.fingerprint().await, before);
     MERGE.write(&mut first, &[Row::new(1, 1)]).await.unwrap();
 }
@@ -107,7 +107,7 @@ pub(crate) async fn a_first_create_of_two_wins<H: Harness>() {
     let mut first = open(&destination, &plan).await;
     let mut second = open(&harness.destination(), &plan).await;
     first.create(&checkpoint(1), moment(1)).await.unwrap();
-    assert_fenced(second.create(&checkpoint(2), moment(2)).await);
+    assert_fenced(&second.create(&checkpoint(2), moment(2)).await);
     MERGE.write(&mut first, &[Row::new(1, 1)]).await.unwrap();
 }
 
@@ -124,7 +124,7 @@ pub(crate) async fn touch_is_fenced_and_claims_nothing<H: Harness>() {
     assert_eq!(epoch(&harness).await, before);
     MERGE.write(&mut second, &[Row::new(1, 1)]).await.unwrap();
     let written = harness.fingerprint().await;
-    assert_fenced(first.touch(&checkpoint(4), moment(4)).await);
+    assert_fenced(&first.touch(&checkpoint(4), moment(4)).await);
     assert_eq!(harness.fingerprint().await, written);
     second.touch(&checkpoint(5), moment(5)).await.unwrap();
 }
@@ -137,7 +137,7 @@ pub(crate) async fn who_was_fenced_reads_anew_and_claims<H: Harness>() {
     let mut second = open(&harness.destination(), &plan).await;
     MERGE.write(&mut first, &[Row::new(1, 1).name("First")]).await.unwrap();
     for second_of in 2..=4 {
-        assert_fenced(MERGE.write(&mut second, &[Row::new(1, second_of)]).await);
+        assert_fenced(&MERGE.write(&mut second, &[Row::new(1, second_of)]).await);
         second.rollback().await.unwrap();
         second.read_state().await.unwrap().unwrap();
         MERGE
@@ -167,13 +167,13 @@ pub(crate) async fn a_claim_in_the_middle_of_a_segment_fences_its_commit<H: Harn
             let claim = second.create(&at, moment);
             let (committed, claimed): (Result<Counts>, _) = tokio::join!(commit, claim);
             assert_eq!(committed.unwrap(), counts(1, 0, 0));
-            assert_fenced(claimed);
+            assert_fenced(&claimed);
             harness.query("DELETE FROM contact WHERE last_name = 'Middle'").await;
         } else {
             second.create(&checkpoint(2), moment(2)).await.unwrap();
             let before = harness.fingerprint().await;
             assert_fenced(
-                first
+                &first
                     .commit(&checkpoint(3), Deletions::Apply, StateWrite::WithRows, moment(3))
                     .await,
             );

@@ -364,12 +364,17 @@ pub(crate) async fn lines<H: Harness>(harness: &H, plan: &ObjectPlan, columns: &
     all.iter().map(line).collect()
 }
 
+/// The time of day of stamps in a text, without fractions.
+fn clock_of(text: &str) -> String {
+    text.replace("2024-05-01T", "").replace(".000Z", "")
+}
+
 /// Last names with the second of their stamps: `Meyer 10:00:05`.
 pub(crate) async fn names<H: Harness>(harness: &H, plan: &ObjectPlan) -> Vec<String> {
     lines(harness, plan, &["last_name", "system_modstamp"])
         .await
         .iter()
-        .map(|line| line.replace("2024-05-01T", "").replace(".000Z", ""))
+        .map(|line| clock_of(line))
         .collect()
 }
 
@@ -381,7 +386,13 @@ pub(crate) async fn pending<H: Harness>(harness: &H) -> Vec<String> {
         .query(&sql)
         .await
         .iter()
-        .map(|row| format!("{} {}", row[0].as_deref().unwrap(), &row[1].as_deref().unwrap()[11..19]))
+        .map(|row| {
+            format!(
+                "{} {}",
+                row[0].as_deref().unwrap(),
+                clock_of(row[1].as_deref().unwrap())
+            )
+        })
         .collect()
 }
 
