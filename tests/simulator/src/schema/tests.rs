@@ -253,6 +253,8 @@ fn permissions_are_those_of_one_user() {
         schema.withdraw("a@x", "Contact", Some(&part)).unwrap();
     }
     assert!(!visible(&schema, "a@x", "MailingAddress") && visible(&schema, "a@x", "OtherAddress"));
+    schema.withdraw("a@x", "Contact", Some("OtherAddress")).unwrap();
+    assert!(!visible(&schema, "a@x", "OtherAddress") && visible(&schema, "a@x", "OtherCity"));
     schema.withdraw("a@x", "Account", None).unwrap();
     assert!(schema.view("a@x").object("Account").is_none() && schema.whole().object("Account").is_some());
     assert!(!schema.view("a@x").objects().any(|object| object.name == "Account"));
