@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
                   columns, which database and how often stands in one resource of kind SalesforceReplicator. On a \
                   Kubernetes cluster the operator does what it says; here a file with the same resource is enough.",
     after_help = "Start here:\n  \
-                  salesforce-replicator objects --login-url https://acme.my.salesforce.com --username ann@acme.example\n  \
+                  salesforce-replicator objects --username ann@acme.example\n  \
                   salesforce-replicator fields Contact -f crm.yaml\n  \
                   salesforce-replicator plan -f crm.yaml\n  \
                   salesforce-replicator preview -f crm.yaml\n  \
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
 
 const LONG_HELP: &str = "\
 Start here:
-  salesforce-replicator objects --login-url https://acme.my.salesforce.com --username ann@acme.example
+  salesforce-replicator objects --username ann@acme.example
   salesforce-replicator fields Contact -f crm.yaml
   salesforce-replicator plan -f crm.yaml
   salesforce-replicator preview -f crm.yaml
@@ -68,6 +68,7 @@ Exit codes:
 
 /// What every command understands.
 #[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "For every command")]
 pub(crate) struct Global {
     /// Tell more on standard error: -v what happens, -vv every call. RUST_LOG, where it is set, decides instead.
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
@@ -167,10 +168,10 @@ pub(crate) struct Run {
 }
 
 const RUN_HELP: &str = "\
-Without --once it goes on by the resource's trigger: by interval (5m where none is given) from start to start, or by
+Without --once it goes on by the resource's trigger: by interval (5m where none is given) from start to start, or by \
 schedule; times that pass during a run are one run. A resource with nothing but trigger.manual runs once.
 
-Secrets come from documents of kind Secret in the files, else from --secrets DIR, else from the environment:
+Secrets come from documents of kind Secret in the files, else from --secrets DIR, else from the environment: \
 SFR_<SECRET>_<KEY> in upper case, other characters as _. The file of a sqlite destination lies in the working folder.
 
 Ctrl-C and SIGTERM roll back what is not committed and stop; the next run goes on from there.
@@ -201,8 +202,8 @@ pub(crate) enum Kind {
 /// Show what would be made.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Logs in and reads describes, which costs a few API calls, and looks at no record. Everything that is wrong is listed at
-once.
+Logs in and reads describes, which costs a few API calls, and looks at no record. Everything that is wrong is listed \
+at once.
 
 Examples:
   salesforce-replicator plan -f crm.yaml
@@ -258,8 +259,8 @@ pub(crate) struct Org {
 #[command(after_help = "\
 Examples:
   salesforce-replicator objects -f crm.yaml
-  salesforce-replicator objects --login-url https://acme.my.salesforce.com --username ann@acme.example
-  salesforce-replicator objects account -f crm.yaml")]
+  salesforce-replicator objects account -f crm.yaml
+  SFR_PASSWORD=... salesforce-replicator objects --username ann@acme.example")]
 pub(crate) struct Objects {
     /// Only objects with this text in name or label, in any case.
     #[arg(value_name = "TEXT")]

@@ -1,0 +1,145 @@
+//! `plan` and `preview` against an org.
+
+use crate::harness::{Bench, assert_golden, field, secret};
+
+/// A resource with a mapping that is worth looking at.
+const OBJECTS: &str = "    - name: Contact
+      mapping: None
+      fields:
+        - {source: Name, column: full_name}
+        - {source: Email, column: email}
+        - {source: Account.Name, column: company}
+      urls:
+        - {column: page, template: \"{instanceUrl}/lightning/r/Contact/{Id}/view\"}
+      indexes: [[email], [company, full_name]]
+    - {name: Lead, table: prospect, deletes: Mark, mapping: None, fields: [{source: Company, column: company}]}
+";
+
+async fn bench() -> Bench {
+    let bench = Bench::new().await;
+    bench.desk.write(
+        "crm.yaml",
+        &format!("{}{}", bench.resource(OBJECTS, ""), secret("correct horse")),
+    );
+    bench
+}
+
+#[tokio::test]
+async fn plan_shows_tables_statements_calls_and_warnings() {
+    let bench = bench().await;
+    let finished = bench.run(&["plan", "-f", "crm.yaml"]).await.ended(0);
+    assert_golden("plan.txt", &finished.stdout.replace(&bench.url, "http://ORG"));
+    assert!(!bench.desk.path("crm.db").exists(), "plan writes nothing");
+    assert_eq!(bench.org.counters().of("query"), 0, "plan looks at no record");
+}
+
+#[tokio::test]
+async fn plan_has_a_stable_shape_for_programs() {
+    let bench = bench().await;
+    let plan = bench
+        .run(&["plan", "-f", "crm.yaml", "-o", "json"])
+        .await
+        .ended(0)
+        .json();
+    let pretty = serde_json::to_string_pretty(&plan)
+        .unwrap()
+        .replace(&bench.url, "http://ORG");
+    assert_golden("plan.json", &format!("{pretty}\n"));
+}
+
+#[tokio::test]
+async fn plan_says_what_the_destination_has() {
+    let bench = bench().await;
+    bench
+        .run(&["run", "-f", "crm.yaml", "--once", "--object", "Lead"])
+        .await
+        .ended(0);
+    let plan = bench
+        .run(&["plan", "-f", "crm.yaml", "-o", "json"])
+        .await
+        .ended(0)
+        .json();
+    assert_eq!(plan["states"][0]["phase"], "New");
+    assert_eq!(
+        (&plan["states"][1]["phase"], &plan["states"][1]["rows"]),
+        (&"Live".into(), &20.into())
+    );
+    assert!(plan["states"][1]["watermark"].is_string(), "{plan}");
+}
+
+#[tokio::test]
+async fn plan_lists_all_problems_at_once() {
+    let bench = bench().await;
+    let objects = "    - {name: Contcat}\n    - {name: Lead, fields: [{source: Compny, column: company}]}\n";
+    bench.desk.write(
+        "crm.yaml",
+        &format!("{}{}", bench.resource(objects, ""), secret("correct horse")),
+    );
+    let finished = bench.run(&["plan", "-f", "crm.yaml"]).await.ended(3);
+    assert!(
+        finished.stderr.contains("Contcat") && finished.stderr.contains("Contact"),
+        "{finished:?}"
+    );
+    assert!(
+        finished.stderr.contains("Compny") && finished.stderr.contains("Company"),
+        "{finished:?}"
+    );
+    assert!(finished.stdout.is_empty(), "{finished:?}");
+}
+
+#[tokio::test]
+async fn preview_shows_records_raw_and_mapped_with_their_urls() {
+    let bench = bench().await;
+    let text = bench
+        .run(&["preview", "-f", "crm.yaml", "--object", "contact", "--rows", "2"])
+        .await
+        .ended(0)
+        .stdout;
+    assert!(
+        text.starts_with("Contact -> contact: 2 records\n\n1 of 2\nCOLUMN"),
+        "{text}"
+    );
+    let id = bench.org.id("Contact", 0).unwrap();
+    assert!(
+        text.contains(&format!("{}/lightning/r/Contact/{id}/view", bench.url)),
+        "{text}"
+    );
+    assert!(!text.contains("Lead"), "{text}");
+
+    let json = bench
+        .run(&["preview", "-f", "crm.yaml", "--rows", "3", "-o", "json"])
+        .await
+        .ended(0)
+        .json();
+    assert_eq!(json["replicator"], "default/crm");
+    assert_eq!(json["objects"].as_array().unwrap().len(), 2);
+    let contact = &json["objects"][0];
+    assert_eq!(contact["rows"].as_array().unwrap().len(), 3);
+    let position = |list: &str, name: &str| {
+        let list = contact[list].as_array().unwrap();
+        list.iter()
+            .position(|entry| entry == name)
+            .unwrap_or_else(|| panic!("{name} in {list:?}"))
+    };
+    let row = &contact["rows"][0];
+    assert_eq!(
+        row["raw"][position("fields", "Name")],
+        row["mapped"][position("columns", "full_name")]
+    );
+    let expected = bench.org.row("Contact", &id).unwrap().unwrap();
+    assert_eq!(
+        row["raw"][position("fields", "Name")].as_str(),
+        field(&expected, "Name")
+    );
+    assert!(!bench.desk.path("crm.db").exists(), "preview writes nothing");
+}
+
+#[tokio::test]
+async fn preview_of_an_object_that_the_resource_has_not_ends_with_3() {
+    let bench = bench().await;
+    let finished = bench
+        .run(&["preview", "-f", "crm.yaml", "--object", "Leed"])
+        .await
+        .ended(3);
+    assert!(finished.stderr.contains("did you mean Lead?"), "{finished:?}");
+}
