@@ -99,7 +99,12 @@ impl<'a> Decimal<'a> {
             Some((b'e' | b'E', rest)) => exponent(rest)?,
             Some(_) => return Err(NOT_NUMBER),
         };
-        let mut decimal = Self { negative, whole, fraction, point: i32::try_from(whole.len()).map_err(too_long)? };
+        let mut decimal = Self {
+            negative,
+            whole,
+            fraction,
+            point: i32::try_from(whole.len()).map_err(too_long)?,
+        };
         decimal.trim()?;
         if decimal.len() > 0 {
             decimal.point += exponent;
@@ -167,7 +172,9 @@ impl<'a> Decimal<'a> {
 
     /// The digit, 0 to 9, at a position counted from the first significant one; 0 outside.
     pub fn digit(&self, position: i32) -> u8 {
-        let Ok(position) = usize::try_from(position) else { return 0 };
+        let Ok(position) = usize::try_from(position) else {
+            return 0;
+        };
         let byte = match self.whole.get(position) {
             Some(byte) => Some(byte),
             None => self.fraction.get(position - self.whole.len()),
@@ -185,7 +192,13 @@ impl<'a> Decimal<'a> {
             let digit = i64::from(self.digit(position));
             number = number
                 .checked_mul(10)
-                .and_then(|tens| if self.negative { tens.checked_sub(digit) } else { tens.checked_add(digit) })
+                .and_then(|tens| {
+                    if self.negative {
+                        tens.checked_sub(digit)
+                    } else {
+                        tens.checked_add(digit)
+                    }
+                })
                 .ok_or(NOT_64_BITS)?;
         }
         Ok(number)
@@ -223,7 +236,10 @@ fn too_long(_: std::num::TryFromIntError) -> Problem {
 }
 
 fn split_digits(bytes: &[u8]) -> (&[u8], &[u8]) {
-    let end = bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(bytes.len());
+    let end = bytes
+        .iter()
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(bytes.len());
     bytes.split_at(end)
 }
 
@@ -232,7 +248,10 @@ fn leading_zeros(digits: &[u8]) -> usize {
 }
 
 fn without_trailing_zeros(digits: &[u8]) -> &[u8] {
-    let end = digits.iter().rposition(|digit| *digit != b'0').map_or(0, |last| last + 1);
+    let end = digits
+        .iter()
+        .rposition(|digit| *digit != b'0')
+        .map_or(0, |last| last + 1);
     digits.get(..end).unwrap_or_default()
 }
 
@@ -332,7 +351,9 @@ fn read_datetime(bytes: &[u8]) -> Option<i64> {
 }
 
 fn read_date(bytes: &[u8]) -> Option<i32> {
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = bytes else { return None };
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = bytes else {
+        return None;
+    };
     let year = number(&[*y1, *y2, *y3, *y4])?;
     let month = number(&[*m1, *m2])?;
     let day = number(&[*d1, *d2])?;
@@ -345,7 +366,9 @@ fn read_date(bytes: &[u8]) -> Option<i32> {
 /// Reads `HH:MM:SS` with up to six digits of a fraction; returns microseconds and what follows.
 fn read_time(bytes: &[u8]) -> Option<(i64, &[u8])> {
     let (clock, rest) = bytes.split_at_checked(8)?;
-    let [h1, h2, b':', m1, m2, b':', s1, s2] = clock else { return None };
+    let [h1, h2, b':', m1, m2, b':', s1, s2] = clock else {
+        return None;
+    };
     let hour = number(&[*h1, *h2])?;
     let minute = number(&[*m1, *m2])?;
     let second = number(&[*s1, *s2])?;
@@ -363,7 +386,10 @@ fn read_time(bytes: &[u8]) -> Option<(i64, &[u8])> {
         }
         _ => (0, rest),
     };
-    Some((i64::from(hour * 3600 + minute * 60 + second) * 1_000_000 + i64::from(micros), rest))
+    Some((
+        i64::from(hour * 3600 + minute * 60 + second) * 1_000_000 + i64::from(micros),
+        rest,
+    ))
 }
 
 /// Reads `Z`, `+0000` or `+00:00` as minutes east of UTC.
@@ -374,7 +400,9 @@ fn read_offset(bytes: &[u8]) -> Option<i64> {
         [b'-', digits @ ..] => (-1, digits),
         _ => return None,
     };
-    let ([h1, h2, m1, m2] | [h1, h2, b':', m1, m2]) = digits else { return None };
+    let ([h1, h2, m1, m2] | [h1, h2, b':', m1, m2]) = digits else {
+        return None;
+    };
     let hours = number(&[*h1, *h2])?;
     let minutes = number(&[*m1, *m2])?;
     if hours > 18 || minutes > 59 {
@@ -385,7 +413,9 @@ fn read_offset(bytes: &[u8]) -> Option<i64> {
 
 /// Up to six digits as a number.
 fn number(digits: &[u8]) -> Option<i32> {
-    digits.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i32::from(digit - b'0')))
+    digits.iter().try_fold(0, |number, digit| {
+        digit.is_ascii_digit().then(|| number * 10 + i32::from(digit - b'0'))
+    })
 }
 
 fn days_in_month(year: i32, month: i32) -> i32 {
@@ -417,7 +447,11 @@ fn civil_from_days(days: i32) -> (i32, i32, i32) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = year_of_era + era * 400 + i32::from(month <= 2);
     (year, month, day)
 }

@@ -55,7 +55,9 @@ fn decimals_have_one_canonical_text() {
 
 #[test]
 fn what_is_no_number_is_refused() {
-    for wrong in ["", "-", ".", "e5", "1e", "1e+", "1.2.3", "1,5", "NaN", "Infinity", "0x10", " 1", "1 ", "--1", "1e5x"] {
+    for wrong in [
+        "", "-", ".", "e5", "1e", "1e+", "1.2.3", "1,5", "NaN", "Infinity", "0x10", " 1", "1 ", "--1", "1e5x",
+    ] {
         assert_eq!(plain(wrong), Err(NOT_NUMBER), "{wrong}");
     }
     assert_eq!(plain("1E2000"), Err(NUMBER_TOO_LONG));
@@ -99,7 +101,16 @@ fn dates_and_times() {
     assert_eq!(date("1700-01-01"), Ok(-98_615));
     assert_eq!(date("4000-12-31"), Ok(741_807));
     assert!(date("1900-02-28").is_ok());
-    for wrong in ["", "1900-02-29", "0000-01-01", "2015-13-01", "2015-00-01", "2015-1-01", "2015-01-00", "2015-01-01Z"] {
+    for wrong in [
+        "",
+        "1900-02-29",
+        "0000-01-01",
+        "2015-13-01",
+        "2015-00-01",
+        "2015-1-01",
+        "2015-01-00",
+        "2015-01-01Z",
+    ] {
         assert_eq!(date(wrong), Err(NOT_DATE), "{wrong}");
     }
     assert_eq!(time("09:30:00.000Z"), Ok(34_200_000_000));

@@ -25,7 +25,9 @@ impl Schema {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let schema = format!("contract {merge:?} {} {number}", std::process::id()).to_lowercase();
         let server = Server::connect().await;
-        server.query(&format!("CREATE SCHEMA \"{schema}\"; SET search_path = \"{schema}\"")).await;
+        server
+            .query(&format!("CREATE SCHEMA \"{schema}\"; SET search_path = \"{schema}\""))
+            .await;
         Self { server, schema, merge }
     }
 

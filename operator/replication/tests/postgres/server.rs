@@ -14,7 +14,13 @@ pub(crate) struct Server {
 /// Waits for a future where the caller cannot, on a runtime of its own; so nothing that belongs to another may be in it.
 pub(crate) fn wait<T: Send>(future: impl Future<Output = T> + Send) -> T {
     std::thread::scope(|scope| {
-        let thread = scope.spawn(|| Builder::new_current_thread().enable_all().build().unwrap().block_on(future));
+        let thread = scope.spawn(|| {
+            Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap()
+                .block_on(future)
+        });
         thread.join().unwrap()
     })
 }
@@ -29,9 +35,18 @@ pub(crate) fn url() -> String {
 impl Server {
     /// Connects.
     pub(crate) async fn connect() -> Self {
-        let url = url();
-        let connection = PgConnection::connect(&url).await.expect("the server of SFR_TEST_POSTGRES_URL");
-        Self { url, connection: Mutex::new(connection) }
+        Self::at(url()).await
+    }
+
+    /// Connects to another server.
+    pub(crate) async fn at(url: String) -> Self {
+        let connection = PgConnection::connect(&url)
+            .await
+            .expect("the server of SFR_TEST_POSTGRES_URL");
+        Self {
+            url,
+            connection: Mutex::new(connection),
+        }
     }
 
     /// The superuser's URL.
@@ -48,7 +63,9 @@ impl Server {
             let value = row.try_get_raw(column).unwrap();
             (!value.is_null()).then(|| value.as_str().unwrap().to_owned())
         };
-        rows.iter().map(|row| (0..row.len()).map(|column| value(row, column)).collect()).collect()
+        rows.iter()
+            .map(|row| (0..row.len()).map(|column| value(row, column)).collect())
+            .collect()
     }
 
     /// The only value of a query.

@@ -37,10 +37,30 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Parameters of libpq whose names may be shown in a message. Others may be a piece of a password.
 const KNOWN_PARAMETERS: [&str; 24] = [
-    "channel_binding", "client_encoding", "fallback_application_name", "gssdelegation", "gssencmode", "gsslib",
-    "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "krbsrvname", "load_balance_hosts",
-    "passfile", "replication", "require_auth", "requirepeer", "service", "ssl_max_protocol_version",
-    "ssl_min_protocol_version", "sslcompression", "sslcrl", "sslnegotiation", "sslpassword", "tcp_user_timeout",
+    "channel_binding",
+    "client_encoding",
+    "fallback_application_name",
+    "gssdelegation",
+    "gssencmode",
+    "gsslib",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "krbsrvname",
+    "load_balance_hosts",
+    "passfile",
+    "replication",
+    "require_auth",
+    "requirepeer",
+    "service",
+    "ssl_max_protocol_version",
+    "ssl_min_protocol_version",
+    "sslcompression",
+    "sslcrl",
+    "sslnegotiation",
+    "sslpassword",
+    "tcp_user_timeout",
 ];
 
 /// What a URL and its settings lead to.
@@ -112,8 +132,16 @@ impl Target {
             limits.lock.as_millis(),
             limits.idle_in_transaction.as_millis(),
         );
-        self.within(limits, Doing::Connecting, sqlx::raw_sql(settings.sql()).execute(&mut connection)).await?;
-        Ok(Session { connection, staged: false })
+        self.within(
+            limits,
+            Doing::Connecting,
+            sqlx::raw_sql(settings.sql()).execute(&mut connection),
+        )
+        .await?;
+        Ok(Session {
+            connection,
+            staged: false,
+        })
     }
 
     /// Waits for the server, but not forever: a peer that vanished from the network never answers, and the server's own
@@ -138,7 +166,9 @@ impl Target {
         let mut first = self.open().await?;
         let about = "SELECT pg_backend_pid() AS pid, current_setting('server_version_num')::integer AS version, \
                      current_setting('server_encoding') AS encoding, current_setting('track_counts') AS counts";
-        let row = self.within(limits, Doing::Connecting, sqlx::raw_sql(about).fetch_one(&mut first)).await?;
+        let row = self
+            .within(limits, Doing::Connecting, sqlx::raw_sql(about).fetch_one(&mut first))
+            .await?;
         let read = |error| failure(error, Doing::Connecting, &self.endpoint);
         let pid: i32 = row.try_get("pid").map_err(read)?;
         let version: i32 = row.try_get("version").map_err(read)?;
@@ -159,15 +189,12 @@ impl Target {
             )));
         }
         self.refuse_transaction_pooler(first, pid, limits).await?;
-        Ok(Server { has_merge: version >= MERGE_VERSION && counts == "on" })
+        Ok(Server {
+            has_merge: version >= MERGE_VERSION && counts == "on",
+        })
     }
 
-    async fn refuse_transaction_pooler(
-        &self,
-        mut first: PgConnection,
-        pid: i32,
-        limits: &super::Limits,
-    ) -> Result<()> {
+    async fn refuse_transaction_pooler(&self, mut first: PgConnection, pid: i32, limits: &super::Limits) -> Result<()> {
         let mut second = self.open().await?;
         let other = self.backend(&mut second, limits).await?;
         let again = self.backend(&mut first, limits).await?;
@@ -188,7 +215,8 @@ impl Target {
     async fn backend(&self, connection: &mut PgConnection, limits: &super::Limits) -> Result<i32> {
         let query = sqlx::raw_sql("SELECT pg_backend_pid() AS pid").fetch_one(connection);
         let row = self.within(limits, Doing::Connecting, query).await?;
-        row.try_get("pid").map_err(|error| failure(error, Doing::Connecting, &self.endpoint))
+        row.try_get("pid")
+            .map_err(|error| failure(error, Doing::Connecting, &self.endpoint))
     }
 }
 
@@ -219,7 +247,11 @@ fn decoded(text: &str) -> Result<Option<String>> {
 impl UrlParts {
     fn new(url: &Url) -> Result<Self> {
         // The url crate keeps the brackets of an IPv6 address; the resolver wants none.
-        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let host = url
+            .host_str()
+            .unwrap_or_default()
+            .trim_start_matches('[')
+            .trim_end_matches(']');
         let mut parts = Self {
             host: decoded(host)?,
             port: url.port(),
@@ -236,7 +268,9 @@ impl UrlParts {
 
     fn set(&mut self, key: &str, value: String) -> Result<()> {
         let number = |value: &str| {
-            value.parse().map_err(|_never_shown| invalid(format!("{key} in the database's URL is not a number")))
+            value
+                .parse()
+                .map_err(|_never_shown| invalid(format!("{key} in the database's URL is not a number")))
         };
         match key {
             "host" | "hostaddr" => self.host = Some(value),
@@ -257,7 +291,9 @@ impl UrlParts {
             // We write, so that only a server that takes writes will do anyway.
             "target_session_attrs" if matches!(value.as_str(), "any" | "read-write" | "primary") => {}
             "target_session_attrs" => {
-                return Err(invalid("target_session_attrs in the database's URL must be read-write: rows are written"));
+                return Err(invalid(
+                    "target_session_attrs in the database's URL must be read-write: rows are written",
+                ));
             }
             "channel_binding" if matches!(value.as_str(), "prefer" | "disable") => {}
             "channel_binding" => {
@@ -271,7 +307,9 @@ impl UrlParts {
                 self.options.push((name.to_owned(), value));
             }
             key if KNOWN_PARAMETERS.contains(&key) => {
-                return Err(invalid(format!("parameter {key} of the database's URL is not supported: take it out")));
+                return Err(invalid(format!(
+                    "parameter {key} of the database's URL is not supported: take it out"
+                )));
             }
             _ => {
                 return Err(invalid(
@@ -284,9 +322,18 @@ impl UrlParts {
     }
 
     fn into_target(self, config: &PostgresConfig) -> Result<Target> {
-        let host = self.host.clone().ok_or_else(|| invalid("the database's URL names no host"))?;
-        let user = self.user.clone().ok_or_else(|| invalid("the database's URL names no user"))?;
-        let database = self.database.clone().ok_or_else(|| invalid("the database's URL names no database"))?;
+        let host = self
+            .host
+            .clone()
+            .ok_or_else(|| invalid("the database's URL names no host"))?;
+        let user = self
+            .user
+            .clone()
+            .ok_or_else(|| invalid("the database's URL names no user"))?;
+        let database = self
+            .database
+            .clone()
+            .ok_or_else(|| invalid("the database's URL names no database"))?;
         let port = self.port.unwrap_or(5432);
         let mut options = PgConnectOptions::new_without_pgpass()
             .port(port)
@@ -303,14 +350,27 @@ impl UrlParts {
         } else {
             self.tls(options.host(&host), config)?
         };
-        let chosen: Vec<(&str, &str)> = self.options.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let chosen: Vec<(&str, &str)> = self
+            .options
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
         if !chosen.is_empty() {
             options = options.options(chosen);
         }
-        let server = if host.starts_with('/') { host } else { format!("{host}:{port}") };
+        let server = if host.starts_with('/') {
+            host
+        } else {
+            format!("{host}:{port}")
+        };
         Ok(Target {
             options,
-            endpoint: Endpoint { server, database, role: user, schema: config.schema.clone() },
+            endpoint: Endpoint {
+                server,
+                database,
+                role: user,
+                schema: config.schema.clone(),
+            },
             connect_timeout: self.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
         })
     }
@@ -326,7 +386,9 @@ impl UrlParts {
             }
             (Some("disable"), false) => PgSslMode::Disable,
             (None, true) | (Some("verify-full"), _) => PgSslMode::VerifyFull,
-            (Some("require" | "verify-ca" | "prefer" | "allow"), true) | (Some("verify-ca"), false) => PgSslMode::VerifyCa,
+            (Some("require" | "verify-ca" | "prefer" | "allow"), true) | (Some("verify-ca"), false) => {
+                PgSslMode::VerifyCa
+            }
             (Some("require"), false) => PgSslMode::Require,
             (None | Some("prefer" | "allow"), false) => PgSslMode::Prefer,
             (Some(_), _) => {
@@ -344,7 +406,9 @@ impl UrlParts {
         match (&self.ssl_cert, &self.ssl_key) {
             (Some(certificate), Some(key)) => Ok(options.ssl_client_cert(certificate).ssl_client_key(key)),
             (None, None) => Ok(options),
-            _ => Err(invalid("sslcert and sslkey in the database's URL must be given together")),
+            _ => Err(invalid(
+                "sslcert and sslkey in the database's URL must be given together",
+            )),
         }
     }
 }
@@ -366,7 +430,8 @@ mod tests {
 
     #[test]
     fn a_url_is_read_whole() {
-        let target = target("postgresql://crm%40acme:p%2Fw@db.example:6432/crm?sslmode=require&application_name=x").unwrap();
+        let target =
+            target("postgresql://crm%40acme:p%2Fw@db.example:6432/crm?sslmode=require&application_name=x").unwrap();
         assert_eq!(target.options.get_host(), "db.example");
         assert_eq!(target.options.get_port(), 6432);
         assert_eq!(target.options.get_username(), "crm@acme");
@@ -417,9 +482,18 @@ mod tests {
             Target::new(&config).map(|target| target.options.get_ssl_mode())
         };
         assert!(matches!(with_ca("postgres://u@h/d").unwrap(), PgSslMode::VerifyFull));
-        assert!(matches!(with_ca("postgres://u@h/d?sslmode=require").unwrap(), PgSslMode::VerifyCa));
-        assert!(matches!(with_ca("postgres://u@h/d?sslmode=verify-full").unwrap(), PgSslMode::VerifyFull));
+        assert!(matches!(
+            with_ca("postgres://u@h/d?sslmode=require").unwrap(),
+            PgSslMode::VerifyCa
+        ));
+        assert!(matches!(
+            with_ca("postgres://u@h/d?sslmode=verify-full").unwrap(),
+            PgSslMode::VerifyFull
+        ));
         assert!(with_ca("postgres://u@h/d?sslmode=disable").is_err());
-        assert!(matches!(target("postgres://u@h/d").unwrap().options.get_ssl_mode(), PgSslMode::Prefer));
+        assert!(matches!(
+            target("postgres://u@h/d").unwrap().options.get_ssl_mode(),
+            PgSslMode::Prefer
+        ));
     }
 }

@@ -114,7 +114,12 @@ impl Encoder {
                     ColumnSource::Empty => return None,
                 };
                 // Key and stamp come first, and nothing can be guarded without them.
-                Some(Target { name: column.name.clone(), kind: column.kind, source, required: position < 2 })
+                Some(Target {
+                    name: column.name.clone(),
+                    kind: column.kind,
+                    source,
+                    required: position < 2,
+                })
             })
             .collect();
         Self {
@@ -134,8 +139,8 @@ impl Encoder {
         let Some(text) = self.is_deleted.and_then(|position| batch.get(row, position)) else {
             return Ok(RowKind::Live);
         };
-        let deleted = value::boolean(text)
-            .map_err(|problem| self.error(batch, row, &Identifier::new("IsDeleted"), problem))?;
+        let deleted =
+            value::boolean(text).map_err(|problem| self.error(batch, row, &Identifier::new("IsDeleted"), problem))?;
         Ok(match (deleted, self.deletes) {
             (false, _) => RowKind::Live,
             (true, Deletes::Remove | Deletes::Mark) => RowKind::Deleted,
@@ -188,7 +193,9 @@ impl Encoder {
     }
 
     fn values(&self, batch: &Batch, row: usize, into: &mut Vec<u8>) -> Result<()> {
-        self.columns.iter().try_for_each(|column| self.value(column, batch, row, into))
+        self.columns
+            .iter()
+            .try_for_each(|column| self.value(column, batch, row, into))
     }
 
     fn value(&self, column: &Target, batch: &Batch, row: usize, into: &mut Vec<u8>) -> Result<()> {
@@ -307,8 +314,13 @@ mod tests {
         let mut bytes = Vec::new();
         put_numeric(&Decimal::parse(text).unwrap(), &mut bytes).unwrap();
         let (length, rest) = bytes.split_at(4);
-        assert_eq!(i32::from_be_bytes(length.try_into().unwrap()), i32::try_from(rest.len()).unwrap());
-        rest.chunks(2).map(|pair| i16::from_be_bytes(pair.try_into().unwrap())).collect()
+        assert_eq!(
+            i32::from_be_bytes(length.try_into().unwrap()),
+            i32::try_from(rest.len()).unwrap()
+        );
+        rest.chunks(2)
+            .map(|pair| i16::from_be_bytes(pair.try_into().unwrap()))
+            .collect()
     }
 
     #[test]
@@ -327,19 +339,36 @@ mod tests {
 
     /// Reads a numeric as the server does.
     fn decode(fields: &[i16]) -> String {
-        let [_, weight, sign, scale, groups @ ..] = fields else { panic!("{fields:?}") };
-        let mut text = String::from(if *sign == 0 { "" } else { "-" });
-        let group = |index: i16| usize::try_from(index).ok().and_then(|index| groups.get(index)).copied().unwrap_or(0);
-        let whole: String = (0..=*weight).map(|index| format!("{:04}", group(index))).collect();
+        let [_, weight, sign, scale, groups @ ..] = fields else {
+            panic!("{fields:?}")
+        };
+        let group = |index: i16| {
+            usize::try_from(index)
+                .ok()
+                .and_then(|index| groups.get(index))
+                .copied()
+                .unwrap_or(0)
+        };
+        let digits = |indexes: std::ops::RangeInclusive<i16>| {
+            indexes
+                .flat_map(|index| format!("{:04}", group(index)).into_bytes())
+                .map(char::from)
+                .collect::<String>()
+        };
+        let whole = digits(0..=*weight);
         let whole = whole.trim_start_matches('0');
-        text.push_str(if whole.is_empty() { "0" } else { whole });
-        let places = usize::try_from(*scale).unwrap();
-        if places > 0 {
-            let after: String = (1..=i16::try_from(places.div_ceil(4)).unwrap())
-                .map(|place| format!("{:04}", group(*weight + place)))
-                .collect();
+        let mut text = format!(
+            "{}{}",
+            if *sign == 0 { "" } else { "-" },
+            if whole.is_empty() { "0" } else { whole }
+        );
+        if *scale > 0 {
             text.push('.');
-            text.push_str(&after[..places]);
+            text.extend(
+                digits(weight + 1..=weight + (scale + 3) / 4)
+                    .chars()
+                    .take(usize::try_from(*scale).unwrap()),
+            );
         }
         text
     }

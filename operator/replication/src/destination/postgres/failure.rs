@@ -54,7 +54,9 @@ impl fmt::Display for Doing<'_> {
 impl Doing<'_> {
     /// The right that is missing when the server refuses, as a statement that gives it.
     fn grant(self, endpoint: &Endpoint) -> String {
-        let Endpoint { database, role, schema, .. } = endpoint;
+        let Endpoint {
+            database, role, schema, ..
+        } = endpoint;
         match self {
             Self::Connecting => format!("GRANT CONNECT ON DATABASE \"{database}\" TO \"{role}\""),
             Self::MakingState => format!(
@@ -96,7 +98,11 @@ impl ServerError {
 
 /// An error of ours, without a source.
 pub(super) fn refusal(kind: ErrorKind, message: impl Into<String>) -> Error {
-    Error::Database { kind, message: message.into(), source: None }
+    Error::Database {
+        kind,
+        message: message.into(),
+        source: None,
+    }
 }
 
 /// Whether a row was there already.
@@ -128,17 +134,29 @@ pub(super) fn failure(error: sqlx::Error, doing: Doing<'_>, endpoint: &Endpoint)
             source: Some(Box::new(ServerError::new(server))),
         };
     }
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "sqlx's list is long and open, and none of the rest depends on the moment"
+    )]
     let (kind, explanation) = match &error {
         sqlx::Error::Io(io) if is_tls(io) => tls_explanation(),
         sqlx::Error::Tls(_) => tls_explanation(),
-        sqlx::Error::Io(_) if doing == Doing::Connecting => {
-            (ErrorKind::Transient, "the server cannot be reached; check host, port and network policies")
-        }
-        sqlx::Error::Io(_) => (ErrorKind::Transient, "the connection was lost; what was not committed is done again"),
+        sqlx::Error::Io(_) if doing == Doing::Connecting => (
+            ErrorKind::Transient,
+            "the server cannot be reached; check host, port and network policies",
+        ),
+        sqlx::Error::Io(_) => (
+            ErrorKind::Transient,
+            "the connection was lost; what was not committed is done again",
+        ),
         sqlx::Error::Protocol(_) => (ErrorKind::Transient, "the server's answer was not understood"),
         _ => (ErrorKind::Fatal, "the driver failed"),
     };
-    Error::Database { kind, message: format!("{at}: {doing}: {explanation}"), source: Some(Box::new(error)) }
+    Error::Database {
+        kind,
+        message: format!("{at}: {doing}: {explanation}"),
+        source: Some(Box::new(error)),
+    }
 }
 
 /// rustls reports a certificate that it does not trust as an I/O error with invalid data.
@@ -158,36 +176,61 @@ fn tls_explanation() -> (ErrorKind, &'static str) {
 pub(super) fn timed_out(doing: Doing<'_>, endpoint: &Endpoint) -> Error {
     refusal(
         ErrorKind::Transient,
-        format!("PostgreSQL at {}, database {}: {doing}: no answer in time", endpoint.server, endpoint.database),
+        format!(
+            "PostgreSQL at {}, database {}: {doing}: no answer in time",
+            endpoint.server, endpoint.database
+        ),
     )
 }
 
 /// Who can mend it and what to say, by SQLSTATE.
 fn explain(error: &PgDatabaseError, doing: Doing<'_>, endpoint: &Endpoint) -> (ErrorKind, String) {
-    let Endpoint { role, database, schema, .. } = endpoint;
+    let Endpoint {
+        role, database, schema, ..
+    } = endpoint;
     let said = error.message();
     match error.code() {
         "28P01" | "28000" => (
             ErrorKind::Credentials,
             format!("the server refuses role {role}: wrong password, or no access from here in pg_hba.conf"),
         ),
-        "3D000" => (ErrorKind::Invalid, format!("there is no database {database}; make it or mend the URL")),
-        "42501" => (ErrorKind::Fatal, format!("{said}; a right is missing: {}", doing.grant(endpoint))),
+        "3D000" => (
+            ErrorKind::Invalid,
+            format!("there is no database {database}; make it or mend the URL"),
+        ),
+        "42501" => (
+            ErrorKind::Fatal,
+            format!("{said}; a right is missing: {}", doing.grant(endpoint)),
+        ),
         "53300" => (ErrorKind::Transient, "the server has no free connection".to_owned()),
-        "53100" => (ErrorKind::Transient, "the server's disk is full; free some space".to_owned()),
-        "57P01" | "57P02" | "57P03" => {
-            (ErrorKind::Transient, "the server is shutting down, starting, or ended our session".to_owned())
-        }
-        "25P03" => (ErrorKind::Transient, "the session was idle for too long and was ended".to_owned()),
-        "57014" => (ErrorKind::Transient, "the statement took too long, or somebody cancelled it".to_owned()),
-        "55P03" => (ErrorKind::Transient, "another session holds a lock on the table for too long".to_owned()),
+        "53100" => (
+            ErrorKind::Transient,
+            "the server's disk is full; free some space".to_owned(),
+        ),
+        "57P01" | "57P02" | "57P03" => (
+            ErrorKind::Transient,
+            "the server is shutting down, starting, or ended our session".to_owned(),
+        ),
+        "25P03" => (
+            ErrorKind::Transient,
+            "the session was idle for too long and was ended".to_owned(),
+        ),
+        "57014" => (
+            ErrorKind::Transient,
+            "the statement took too long, or somebody cancelled it".to_owned(),
+        ),
+        "55P03" => (
+            ErrorKind::Transient,
+            "another session holds a lock on the table for too long".to_owned(),
+        ),
         "25006" => (
             ErrorKind::Transient,
             "the server takes no writes: a standby, or default_transaction_read_only is on".to_owned(),
         ),
-        "42P01" | "42703" | "3F000" => {
-            (ErrorKind::Fatal, format!("{said}; somebody dropped or renamed what replication made in schema {schema}"))
-        }
+        "42P01" | "42703" | "3F000" => (
+            ErrorKind::Fatal,
+            format!("{said}; somebody dropped or renamed what replication made in schema {schema}"),
+        ),
         // Only our key and NOT NULL of key and stamp come from us, and the encoder keeps to those.
         code if code.starts_with("23") => (
             ErrorKind::Fatal,
@@ -207,5 +250,7 @@ fn explain(error: &PgDatabaseError, doing: Doing<'_>, endpoint: &Endpoint) -> (E
 
 /// Classes that pass by themselves: connection exceptions, rollbacks (deadlock), resources, operator intervention.
 fn is_passing(code: &str) -> bool {
-    ["08", "40", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+    ["08", "40", "53", "57", "58"]
+        .iter()
+        .any(|class| code.starts_with(class))
 }

@@ -50,7 +50,10 @@ impl Copy {
     /// A COPY that begins as soon as it is fed.
     pub(super) fn new(session: Session, statement: &Statement) -> Self {
         let (chunks, taken) = mpsc::channel(1);
-        Self { chunks, run: Box::pin(run(session, statement.clone(), taken)) }
+        Self {
+            chunks,
+            run: Box::pin(run(session, statement.clone(), taken)),
+        }
     }
 
     /// Hands bytes to the server, waiting while it is slow.
@@ -100,7 +103,10 @@ fn lost() -> sqlx::Error {
 
 async fn run(mut session: Session, statement: Statement, mut chunks: mpsc::Receiver<Chunk>) -> Ended {
     let (usable, rows) = stream(&mut session.connection, statement.as_str(), &mut chunks).await;
-    Ended { session: usable.then_some(session), rows }
+    Ended {
+        session: usable.then_some(session),
+        rows,
+    }
 }
 
 /// Runs the COPY; says whether the connection can be used afterwards, and how it went.

@@ -15,7 +15,13 @@ use futures_util::TryStreamExt as _;
 use jiff::Timestamp;
 use sqlx::{Either, Row as _};
 
-use super::{Context, connect::Session, encode::Moment, failure::Doing, statement::{MergeSql, Statement}};
+use super::{
+    Context,
+    connect::Session,
+    encode::Moment,
+    failure::Doing,
+    statement::{MergeSql, Statement},
+};
 use crate::{Result, state::Counts};
 
 /// Takes all but one of the staged rows of one Id away.
@@ -31,7 +37,11 @@ pub(super) async fn merge(context: &Context, session: &mut Session) -> Result<Co
         MergeSql::UpdateInsert { update, insert } => {
             let updated = execute(context, session, update).await?;
             let inserted = execute(context, session, insert).await?;
-            Ok(Counts { inserted, updated, deleted: 0 })
+            Ok(Counts {
+                inserted,
+                updated,
+                deleted: 0,
+            })
         }
     }
 }
@@ -50,14 +60,21 @@ async fn merge_counted(context: &Context, session: &mut Session, statement: &Sta
         }
         Ok((inserted, touched))
     };
-    let (inserted, touched) = context.database.within(Doing::Merging(context.table()), answers).await?;
+    let (inserted, touched) = context
+        .database
+        .within(Doing::Merging(context.table()), answers)
+        .await?;
     // Three statements answer: a number, the merge, the number again.
     let touched = touched.get(1).copied().unwrap_or_default();
     let inserted = match inserted.as_slice() {
         [before, after] => u64::try_from(after - before).unwrap_or_default().min(touched),
         _ => 0,
     };
-    Ok(Counts { inserted, updated: touched - inserted, deleted: 0 })
+    Ok(Counts {
+        inserted,
+        updated: touched - inserted,
+        deleted: 0,
+    })
 }
 
 /// Takes pending deletes out that a staged live row disproves; returns how many.
@@ -71,8 +88,10 @@ pub(super) async fn note_pending(context: &Context, session: &mut Session, at: T
         .bind(context.plan.object.as_str())
         .bind(Moment(at))
         .persistent(false);
-    let done =
-        context.database.within(Doing::Merging(context.table()), query.execute(&mut session.connection)).await?;
+    let done = context
+        .database
+        .within(Doing::Merging(context.table()), query.execute(&mut session.connection))
+        .await?;
     Ok(done.rows_affected())
 }
 
@@ -92,13 +111,21 @@ pub(super) async fn apply_pending(context: &Context, session: &mut Session) -> R
 }
 
 async fn of_object(context: &Context, session: &mut Session, statement: &Statement) -> Result<u64> {
-    let query = sqlx::query(statement.sql()).bind(context.plan.object.as_str()).persistent(false);
-    let done =
-        context.database.within(Doing::Merging(context.table()), query.execute(&mut session.connection)).await?;
+    let query = sqlx::query(statement.sql())
+        .bind(context.plan.object.as_str())
+        .persistent(false);
+    let done = context
+        .database
+        .within(Doing::Merging(context.table()), query.execute(&mut session.connection))
+        .await?;
     Ok(done.rows_affected())
 }
 
 async fn execute(context: &Context, session: &mut Session, statement: &Statement) -> Result<u64> {
     let query = sqlx::raw_sql(statement.sql()).execute(&mut session.connection);
-    Ok(context.database.within(Doing::Merging(context.table()), query).await?.rows_affected())
+    Ok(context
+        .database
+        .within(Doing::Merging(context.table()), query)
+        .await?
+        .rows_affected())
 }

@@ -85,7 +85,13 @@ impl PostgresConfig {
 
 impl fmt::Debug for PostgresConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, schema, ca_pem, merge, limits } = self;
+        let Self {
+            url: _,
+            schema,
+            ca_pem,
+            merge,
+            limits,
+        } = self;
         f.debug_struct("PostgresConfig")
             .field("schema", schema)
             .field("ca_pem", &ca_pem.is_some())
@@ -121,9 +127,9 @@ impl Default for Limits {
     /// An hour, a minute, a minute.
     fn default() -> Self {
         Self {
-            statement: Duration::from_secs(3600),
-            lock: Duration::from_secs(60),
-            idle_in_transaction: Duration::from_secs(60),
+            statement: Duration::from_hours(1),
+            lock: Duration::from_mins(1),
+            idle_in_transaction: Duration::from_mins(1),
         }
     }
 }
@@ -161,7 +167,13 @@ impl Postgres {
     pub async fn connect(config: PostgresConfig) -> Result<Self> {
         let target = Target::new(&config)?;
         let Server { has_merge } = target.probe(&config.limits).await?;
-        let PostgresConfig { url: _, schema, ca_pem: _, merge, limits } = config;
+        let PostgresConfig {
+            url: _,
+            schema,
+            ca_pem: _,
+            merge,
+            limits,
+        } = config;
         let merge = match merge {
             Some(MergeStatement::Merge) if !has_merge => {
                 return Err(refusal(
@@ -174,7 +186,14 @@ impl Postgres {
             None => MergeStatement::UpdateInsert,
         };
         let state = StateStatements::new(&schema);
-        Ok(Self { inner: Arc::new(Inner { target, limits, merge, state }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                target,
+                limits,
+                merge,
+                state,
+            }),
+        })
     }
 }
 
@@ -193,7 +212,11 @@ impl Inner {
     }
 
     fn settings(&self) -> Statement {
-        let Limits { statement, lock, idle_in_transaction } = self.limits;
+        let Limits {
+            statement,
+            lock,
+            idle_in_transaction,
+        } = self.limits;
         session_settings(statement.as_millis(), lock.as_millis(), idle_in_transaction.as_millis())
     }
 
@@ -207,7 +230,8 @@ impl Inner {
 
     /// A statement without names: BEGIN, COMMIT, SET.
     async fn simple(&self, doing: Doing<'_>, session: &mut Session, statement: &'static str) -> Result<()> {
-        self.within(doing, sqlx::raw_sql(statement).execute(&mut session.connection)).await?;
+        self.within(doing, sqlx::raw_sql(statement).execute(&mut session.connection))
+            .await?;
         Ok(())
     }
 }
@@ -267,7 +291,13 @@ impl Destination for Postgres {
             plan,
             owner,
         };
-        Ok(PostgresTable { context, connection, known: Known::Nothing, state_names_table: false, segment: None })
+        Ok(PostgresTable {
+            context,
+            connection,
+            known: Known::Nothing,
+            state_names_table: false,
+            segment: None,
+        })
     }
 }
 
@@ -348,9 +378,14 @@ impl ObjectTable for PostgresTable {
         let mut session = self.take_alive().await?;
         let state = state::read(&self.context, &mut session).await?;
         self.connection = Some(session);
-        self.state_names_table = state.as_ref().is_some_and(|state| state.table_name == self.context.table());
+        self.state_names_table = state
+            .as_ref()
+            .is_some_and(|state| state.table_name == self.context.table());
         self.known = match &state {
-            Some(state) => Known::At { epoch: state.epoch, claimed: false },
+            Some(state) => Known::At {
+                epoch: state.epoch,
+                claimed: false,
+            },
             None => Known::Absent,
         };
         Ok(state)
@@ -399,7 +434,13 @@ impl ObjectTable for PostgresTable {
         let Some(segment) = self.segment.take() else {
             return Err(Error::Internal("a commit outside of a segment".to_owned()));
         };
-        let ending = segment::Ending { known: self.known, checkpoint, deletions, state, at };
+        let ending = segment::Ending {
+            known: self.known,
+            checkpoint,
+            deletions,
+            state,
+            at,
+        };
         let outcome = Box::pin(segment.commit(&self.context, &mut self.connection, ending)).await;
         let (counts, epoch) = self.remember(outcome)?;
         if let Some(epoch) = epoch {

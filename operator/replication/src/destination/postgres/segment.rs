@@ -103,7 +103,14 @@ impl Segment {
             session: None,
             buffer: Vec::new(),
             aside: Vec::new(),
-            tally: Tally { load, pending, loaded: 0, staged: 0, deleted: 0, repeated: false },
+            tally: Tally {
+                load,
+                pending,
+                loaded: 0,
+                staged: 0,
+                deleted: 0,
+                repeated: false,
+            },
             order: Order::default(),
         }
     }
@@ -188,7 +195,9 @@ impl Segment {
             database.within(Doing::Staging(context.table()), query).await?;
             session.staged = true;
         }
-        database.simple(Doing::Loading(context.table()), &mut session, "BEGIN").await?;
+        database
+            .simple(Doing::Loading(context.table()), &mut session, "BEGIN")
+            .await?;
         Ok(session)
     }
 
@@ -196,7 +205,10 @@ impl Segment {
     async fn feed(&mut self, context: &Context) -> Result<()> {
         let Some((copy, _)) = &mut self.copy else { return Ok(()) };
         let bytes = std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK_BYTES + CHUNK_BYTES / 8));
-        context.database.within(Doing::Loading(context.table()), copy.feed(bytes)).await
+        context
+            .database
+            .within(Doing::Loading(context.table()), copy.feed(bytes))
+            .await
     }
 
     /// Ends the COPY under way.
@@ -209,14 +221,21 @@ impl Segment {
         }
         put_trailer(&mut self.buffer);
         self.feed(context).await?;
-        let Some((copy, target)) = self.copy.take() else { return Ok(()) };
+        let Some((copy, target)) = self.copy.take() else {
+            return Ok(());
+        };
         let doing = Doing::Loading(context.table());
-        let Ended { session, rows } = context.database.within(doing, async { Ok(copy.finish().await) }).await?;
+        let Ended { session, rows } = context
+            .database
+            .within(doing, async { Ok(copy.finish().await) })
+            .await?;
         self.session = session;
         let rows = match rows {
             Ok(rows) => rows,
             Err(error) if target == Into::Table && is_unique_violation(&error) => {
-                return Err(Error::RowsExist { object: context.plan.object.clone() });
+                return Err(Error::RowsExist {
+                    object: context.plan.object.clone(),
+                });
             }
             Err(error) => return Err(context.database.failure(error, doing)),
         };
@@ -267,7 +286,10 @@ impl Segment {
         let outcome = self.tally.conclude(context, &mut session, &ending, applies).await;
         if matches!(outcome, Err(Error::Fenced { .. })) {
             // The connection is in order; only the transaction is not wanted.
-            context.database.simple(Doing::WritingState(context.table()), &mut session, "ROLLBACK").await?;
+            context
+                .database
+                .simple(Doing::WritingState(context.table()), &mut session, "ROLLBACK")
+                .await?;
             *connection = Some(session);
             return outcome;
         }
@@ -284,7 +306,11 @@ impl Segment {
         };
         let mut session = session?;
         // A connection that cannot roll back is closed, which rolls back.
-        context.database.simple(Doing::Loading(context.table()), &mut session, "ROLLBACK").await.ok()?;
+        context
+            .database
+            .simple(Doing::Loading(context.table()), &mut session, "ROLLBACK")
+            .await
+            .ok()?;
         Some(session)
     }
 }
@@ -298,7 +324,13 @@ impl Tally {
         ending: &Ending<'_>,
         applies: bool,
     ) -> Result<(Counts, Option<Epoch>)> {
-        let Ending { known, checkpoint, deletions: _, state, at } = ending;
+        let Ending {
+            known,
+            checkpoint,
+            deletions: _,
+            state,
+            at,
+        } = ending;
         state::fence(context, session, *known).await?;
         let (counts, listed) = self.change(context, session, applies, *at).await?;
         let doing = Doing::WritingState(context.table());
@@ -325,7 +357,10 @@ impl Tally {
         applies: bool,
         at: Timestamp,
     ) -> Result<(Counts, u64)> {
-        let mut counts = Counts { inserted: self.loaded, ..Counts::default() };
+        let mut counts = Counts {
+            inserted: self.loaded,
+            ..Counts::default()
+        };
         let mut listed = 0;
         if self.staged > 0 {
             if self.repeated {

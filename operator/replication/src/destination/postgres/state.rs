@@ -60,7 +60,8 @@ pub(super) async fn read_epoch(context: &Context, session: &mut Session) -> Resu
         Err(error) => return Err(context.database.failure(error, Doing::ReadingState)),
     };
     let read = |error| context.database.failure(error, Doing::ReadingState);
-    row.map(|row| Ok((Epoch(row.try_get(0).map_err(read)?), row.try_get(1).map_err(read)?))).transpose()
+    row.map(|row| Ok((Epoch(row.try_get(0).map_err(read)?), row.try_get(1).map_err(read)?)))
+        .transpose()
 }
 
 /// Refuses where another process has written since.
@@ -75,12 +76,20 @@ pub(super) fn compare(context: &Context, known: Known, found: Option<Epoch>) -> 
 }
 
 fn fenced(context: &Context) -> Error {
-    Error::Fenced { object: context.plan.object.clone() }
+    Error::Fenced {
+        object: context.plan.object.clone(),
+    }
 }
 
 /// Lock, then compare; within a transaction.
 pub(super) async fn fence(context: &Context, session: &mut Session, known: Known) -> Result<()> {
-    lock(context, session, &context.lock_name(), Doing::WritingState(context.table())).await?;
+    lock(
+        context,
+        session,
+        &context.lock_name(),
+        Doing::WritingState(context.table()),
+    )
+    .await?;
     let found = read_epoch(context, session).await?;
     compare(context, known, found.map(|(epoch, _)| epoch))
 }
@@ -95,7 +104,10 @@ pub(super) async fn write(
     rows: i64,
     at: Timestamp,
 ) -> Result<Epoch> {
-    let Owner { replicator, organization_id } = &context.owner;
+    let Owner {
+        replicator,
+        organization_id,
+    } = &context.owner;
     let state = &context.database.state;
     let (epoch, query) = match known {
         Known::Nothing => return Err(Error::Internal("a write before the state was read".to_owned())),
@@ -120,7 +132,14 @@ pub(super) async fn write(
             (next, query)
         }
     };
-    let Checkpoint { phase, plan_hash, query_start, watermark, last_id, checked_at } = checkpoint;
+    let Checkpoint {
+        phase,
+        plan_hash,
+        query_start,
+        watermark,
+        last_id,
+        checked_at,
+    } = checkpoint;
     let query = query
         .bind(phase.as_str())
         .bind(plan_hash)
@@ -130,8 +149,15 @@ pub(super) async fn write(
         .bind(checked_at.map(Moment))
         .bind(Moment(at));
     let doing = Doing::WritingState(context.table());
-    let written = context.database.within(doing, query.execute(&mut session.connection)).await?;
-    if written.rows_affected() == 1 { Ok(epoch) } else { Err(fenced(context)) }
+    let written = context
+        .database
+        .within(doing, query.execute(&mut session.connection))
+        .await?;
+    if written.rows_affected() == 1 {
+        Ok(epoch)
+    } else {
+        Err(fenced(context))
+    }
 }
 
 /// Writes `checked_at` and the watermark alone.
@@ -154,15 +180,27 @@ pub(super) async fn touch(
         .bind(checkpoint.checked_at.map(Moment))
         .bind(Moment(at));
     let doing = Doing::WritingState(context.table());
-    let written = context.database.within(doing, query.execute(&mut session.connection)).await?;
-    if written.rows_affected() == 1 { Ok(()) } else { Err(fenced(context)) }
+    let written = context
+        .database
+        .within(doing, query.execute(&mut session.connection))
+        .await?;
+    if written.rows_affected() == 1 {
+        Ok(())
+    } else {
+        Err(fenced(context))
+    }
 }
 
 /// Writes the number of rows, where the table and not the state knows it; within a transaction that has claimed.
 pub(super) async fn set_rows(context: &Context, session: &mut Session, rows: i64) -> Result<()> {
-    let query = sqlx::query(context.database.state.set_rows.sql()).bind(context.plan.object.as_str()).bind(rows);
+    let query = sqlx::query(context.database.state.set_rows.sql())
+        .bind(context.plan.object.as_str())
+        .bind(rows);
     let doing = Doing::WritingState(context.table());
-    context.database.within(doing, query.execute(&mut session.connection)).await?;
+    context
+        .database
+        .within(doing, query.execute(&mut session.connection))
+        .await?;
     Ok(())
 }
 
@@ -172,11 +210,19 @@ pub(super) async fn read(context: &Context, session: &mut Session) -> Result<Opt
     let there = tables::relations(context, session, &["_replication_state", table]).await?;
     let has_table = there.iter().any(|name| name == table);
     if !there.iter().any(|name| name == "_replication_state") {
-        return if has_table { Err(foreign_table(context)) } else { Ok(None) };
+        return if has_table {
+            Err(foreign_table(context))
+        } else {
+            Ok(None)
+        };
     }
-    let query =
-        sqlx::query(context.database.state.read.sql()).bind(context.plan.object.as_str()).bind(table);
-    let rows = context.database.within(Doing::ReadingState, query.fetch_all(&mut session.connection)).await?;
+    let query = sqlx::query(context.database.state.read.sql())
+        .bind(context.plan.object.as_str())
+        .bind(table);
+    let rows = context
+        .database
+        .within(Doing::ReadingState, query.fetch_all(&mut session.connection))
+        .await?;
     let mut ours = None;
     for row in &rows {
         let state = state(row).map_err(|error| context.database.failure(error, Doing::ReadingState))?;
@@ -225,11 +271,16 @@ fn refuse_other_owner(context: &Context, owner: &Owner) -> Result<()> {
 /// It was retired by another one.
 pub(super) async fn retired_by_us(context: &Context, session: &mut Session) -> Result<bool> {
     let query = sqlx::query(context.database.state.read_retired.sql()).bind(context.table());
-    let row = context.database.within(Doing::ReadingState, query.fetch_optional(&mut session.connection)).await?;
+    let row = context
+        .database
+        .within(Doing::ReadingState, query.fetch_optional(&mut session.connection))
+        .await?;
     let Some(row) = row else { return Ok(false) };
     let read = |error| context.database.failure(error, Doing::ReadingState);
-    let owner =
-        Owner { replicator: row.try_get(0).map_err(read)?, organization_id: row.try_get(1).map_err(read)? };
+    let owner = Owner {
+        replicator: row.try_get(0).map_err(read)?,
+        organization_id: row.try_get(1).map_err(read)?,
+    };
     refuse_other_owner(context, &owner)?;
     Ok(true)
 }
@@ -249,11 +300,17 @@ pub(super) fn conflict(message: String) -> Error {
 }
 
 fn state(row: &PgRow) -> sqlx::Result<State> {
-    let moment = |name: &str| row.try_get::<Option<Moment>, _>(name).map(|moment| moment.map(|Moment(time)| time));
+    let moment = |name: &str| {
+        row.try_get::<Option<Moment>, _>(name)
+            .map(|moment| moment.map(|Moment(time)| time))
+    };
     let phase: String = row.try_get("phase")?;
     Ok(State {
         object: ObjectName::new(row.try_get::<String, _>("object")?),
-        owner: Owner { replicator: row.try_get("replicator")?, organization_id: row.try_get("organization_id")? },
+        owner: Owner {
+            replicator: row.try_get("replicator")?,
+            organization_id: row.try_get("organization_id")?,
+        },
         table_name: row.try_get("table_name")?,
         rows: row.try_get("rows")?,
         epoch: Epoch(row.try_get("epoch")?),

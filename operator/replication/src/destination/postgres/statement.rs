@@ -138,7 +138,9 @@ impl StateStatements {
                 "UPDATE {schema}._replication_state SET watermark = $3, checked_at = $4, updated_at = $5 \
                  WHERE object = $1 AND epoch = $2"
             )),
-            set_rows: Statement::new(format!("UPDATE {schema}._replication_state SET rows = $2 WHERE object = $1")),
+            set_rows: Statement::new(format!(
+                "UPDATE {schema}._replication_state SET rows = $2 WHERE object = $1"
+            )),
         }
     }
 }
@@ -246,7 +248,11 @@ impl TableStatements {
         let names = Names::new(schema, plan);
         Self {
             create_table: create_table(&names, plan),
-            indexes: plan.indexes.iter().map(|index| index_statements(&names, index)).collect(),
+            indexes: plan
+                .indexes
+                .iter()
+                .map(|index| index_statements(&names, index))
+                .collect(),
             copy_direct: Statement::new(format!(
                 "COPY {} ({}) FROM STDIN (FORMAT binary)",
                 names.table,
@@ -320,7 +326,11 @@ impl Names {
 
     /// The columns with a prefix: `s."a", s."b"`.
     fn prefixed(&self, prefix: &str) -> String {
-        self.columns.iter().map(|column| format!("{prefix}.{column}")).collect::<Vec<_>>().join(", ")
+        self.columns
+            .iter()
+            .map(|column| format!("{prefix}.{column}"))
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 
@@ -345,16 +355,26 @@ fn create_table(names: &Names, plan: &ObjectPlan) -> Statement {
         .enumerate()
         .map(|(position, column)| {
             let definition = column_definition(column, position == 0);
-            if position == 1 { format!("{definition} NOT NULL") } else { definition }
+            if position == 1 {
+                format!("{definition} NOT NULL")
+            } else {
+                definition
+            }
         })
         .collect();
-    Statement::new(format!("CREATE TABLE {} (\n  {}\n)", names.table, definitions.join(",\n  ")))
+    Statement::new(format!(
+        "CREATE TABLE {} (\n  {}\n)",
+        names.table,
+        definitions.join(",\n  ")
+    ))
 }
 
 /// Adds columns to a table that is there. The lock that it takes stops readers, so it does not wait long for it.
 pub(super) fn add_columns(schema: &str, plan: &ObjectPlan, columns: &[&Column]) -> Statement {
-    let additions: Vec<String> =
-        columns.iter().map(|column| format!("ADD COLUMN {}", column_definition(column, false))).collect();
+    let additions: Vec<String> = columns
+        .iter()
+        .map(|column| format!("ADD COLUMN {}", column_definition(column, false)))
+        .collect();
     Statement::new(format!(
         "SET LOCAL lock_timeout = '5s'; ALTER TABLE {}.{} {}",
         quote(schema),
@@ -376,12 +396,17 @@ fn index_statements(names: &Names, index: &IndexPlan) -> IndexStatements {
 }
 
 fn create_staging(plan: &ObjectPlan) -> Statement {
-    let mut sql =
-        format!("CREATE TEMPORARY TABLE {STAGING} ({READ} bigint NOT NULL, {DELETED} boolean NOT NULL");
+    let mut sql = format!("CREATE TEMPORARY TABLE {STAGING} ({READ} bigint NOT NULL, {DELETED} boolean NOT NULL");
     for (position, column) in written(plan).enumerate() {
         let collation = if position == 0 { " COLLATE \"C\"" } else { "" };
         // Writing to a String cannot fail.
-        write!(sql, ", {} {}{collation}", quote(column.name.as_str()), type_name(column.kind)).ok();
+        write!(
+            sql,
+            ", {} {}{collation}",
+            quote(column.name.as_str()),
+            type_name(column.kind)
+        )
+        .ok();
     }
     sql.push_str(") ON COMMIT DELETE ROWS");
     Statement::new(sql)
@@ -401,24 +426,39 @@ fn drop_repeated(names: &Names) -> Statement {
 /// comparing whole rows costs 1.8 times as much.
 fn guard(names: &Names) -> String {
     let stamp = &names.stamp;
-    let differs: Vec<String> =
-        names.compared.iter().map(|column| format!("t.{column} IS DISTINCT FROM s.{column}")).collect();
+    let differs: Vec<String> = names
+        .compared
+        .iter()
+        .map(|column| format!("t.{column} IS DISTINCT FROM s.{column}"))
+        .collect();
     if differs.is_empty() {
         return format!("t.{stamp} < s.{stamp}");
     }
-    format!("(t.{stamp} < s.{stamp} OR t.{stamp} = s.{stamp} AND ({}))", differs.join(" OR "))
+    format!(
+        "(t.{stamp} < s.{stamp} OR t.{stamp} = s.{stamp} AND ({}))",
+        differs.join(" OR ")
+    )
 }
 
 fn merge_sql(names: &Names, merge: MergeStatement) -> MergeSql {
-    let Names { table, key, columns, .. } = names;
+    let Names {
+        table, key, columns, ..
+    } = names;
     let guard = guard(names);
-    let assignments: Vec<String> = columns.iter().skip(1).map(|column| format!("{column} = s.{column}")).collect();
+    let assignments: Vec<String> = columns
+        .iter()
+        .skip(1)
+        .map(|column| format!("{column} = s.{column}"))
+        .collect();
     let assignments = assignments.join(", ");
     let all = columns.join(", ");
     let staged = names.prefixed("s");
     match merge {
         MergeStatement::Merge => {
-            let inserted = format!("SELECT pg_stat_get_xact_tuples_inserted({}::regclass)", names.table_literal);
+            let inserted = format!(
+                "SELECT pg_stat_get_xact_tuples_inserted({}::regclass)",
+                names.table_literal
+            );
             MergeSql::Merge(Statement::new(format!(
                 "{inserted}; MERGE INTO {table} t USING {STAGING} s ON t.{key} = s.{key} \
                  WHEN MATCHED AND NOT s.{DELETED} AND {guard} THEN UPDATE SET {assignments} \
@@ -438,7 +478,9 @@ fn merge_sql(names: &Names, merge: MergeStatement) -> MergeSql {
 }
 
 fn take_out_pending(names: &Names) -> Statement {
-    let Names { pending, key, stamp, .. } = names;
+    let Names {
+        pending, key, stamp, ..
+    } = names;
     Statement::new(format!(
         "DELETE FROM {pending} p USING {STAGING} s WHERE p.object = $1 AND p.salesforce_id = s.{key} \
          AND NOT s.{DELETED} AND s.{stamp} >= p.stamp"
@@ -448,15 +490,23 @@ fn take_out_pending(names: &Names) -> Statement {
 /// One of the two columns of the mark, where a table has them.
 fn mark_column(plan: &ObjectPlan, source: &ColumnSource) -> Option<String> {
     match plan.deletes {
-        Deletes::Mark => {
-            plan.columns.iter().find(|column| column.source == *source).map(|column| quote(column.name.as_str()))
-        }
+        Deletes::Mark => plan
+            .columns
+            .iter()
+            .find(|column| column.source == *source)
+            .map(|column| quote(column.name.as_str())),
         Deletes::Remove | Deletes::Ignore => None,
     }
 }
 
 fn note_pending(names: &Names, plan: &ObjectPlan) -> Statement {
-    let Names { table, pending, key, stamp, .. } = names;
+    let Names {
+        table,
+        pending,
+        key,
+        stamp,
+        ..
+    } = names;
     // An entry that is there with the same stamp is left alone: ON CONFLICT would lock it, and a lock is a write.
     let unmarked = mark_column(plan, &ColumnSource::IsDeleted).map(|is_deleted| format!(" AND NOT t.{is_deleted}"));
     let unmarked = unmarked.unwrap_or_default();
@@ -470,7 +520,13 @@ fn note_pending(names: &Names, plan: &ObjectPlan) -> Statement {
 }
 
 fn apply_pending(names: &Names, plan: &ObjectPlan) -> Statement {
-    let Names { table, pending, key, stamp, .. } = names;
+    let Names {
+        table,
+        pending,
+        key,
+        stamp,
+        ..
+    } = names;
     let of_object = format!("p.object = $1 AND p.salesforce_id = t.{key} AND t.{stamp} <= p.stamp");
     let is_deleted = mark_column(plan, &ColumnSource::IsDeleted);
     let deleted_at = mark_column(plan, &ColumnSource::DeletedAt);

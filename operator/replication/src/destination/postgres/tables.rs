@@ -14,12 +14,7 @@ use super::{
     state::{conflict, foreign_table, retired_by_us},
     statement::{IndexStatements, STATE_RELATIONS, add_columns, type_name},
 };
-use crate::{
-    Result,
-    destination::Contents,
-    plan::Column,
-    state::SCHEMA_VERSION,
-};
+use crate::{Result, destination::Contents, plan::Column, state::SCHEMA_VERSION};
 
 const RELATIONS: &str = "SELECT c.relname::text FROM pg_catalog.pg_class c \
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -52,7 +47,9 @@ pub(super) async fn relations(context: &Context, session: &mut Session, names: &
 async fn state_relations(database: &Inner, session: &mut Session, names: &[&str]) -> Result<Vec<String>> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let query = sqlx::query_scalar(RELATIONS).bind(database.schema()).bind(names);
-    database.within(Doing::ReadingState, query.fetch_all(&mut session.connection)).await
+    database
+        .within(Doing::ReadingState, query.fetch_all(&mut session.connection))
+        .await
 }
 
 /// Makes the state tables, or finds them as they should be.
@@ -68,19 +65,28 @@ pub(super) async fn prepare(database: &Inner, session: &mut Session) -> Result<(
         return database.simple(doing, session, "COMMIT").await;
     }
     let has_schema: bool = database
-        .within(doing, sqlx::query_scalar(HAS_SCHEMA).bind(database.schema()).fetch_one(&mut session.connection))
+        .within(
+            doing,
+            sqlx::query_scalar(HAS_SCHEMA)
+                .bind(database.schema())
+                .fetch_one(&mut session.connection),
+        )
         .await?;
     // CREATE SCHEMA IF NOT EXISTS asks for the right to make one even where it is there.
     let schema = (!has_schema).then_some(&database.state.create_schema);
     for statement in schema.into_iter().chain(&database.state.create) {
-        database.within(doing, sqlx::raw_sql(statement.sql()).execute(&mut session.connection)).await?;
+        database
+            .within(doing, sqlx::raw_sql(statement.sql()).execute(&mut session.connection))
+            .await?;
     }
     database.simple(doing, session, "COMMIT").await
 }
 
 async fn lock_schema(database: &Inner, session: &mut Session) -> Result<()> {
     let query = sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(database.lock_name(""));
-    database.within(Doing::MakingState, query.execute(&mut session.connection)).await?;
+    database
+        .within(Doing::MakingState, query.execute(&mut session.connection))
+        .await?;
     Ok(())
 }
 
@@ -98,7 +104,9 @@ async fn is_prepared(database: &Inner, session: &mut Session) -> Result<bool> {
         )));
     }
     let query = sqlx::query_scalar(database.state.read_version.sql());
-    let version: i32 = database.within(Doing::ReadingState, query.fetch_one(&mut session.connection)).await?;
+    let version: i32 = database
+        .within(Doing::ReadingState, query.fetch_one(&mut session.connection))
+        .await?;
     if version > SCHEMA_VERSION {
         return Err(conflict(format!(
             "the state tables of schema {schema} have version {version}, and this program knows {SCHEMA_VERSION}: a newer \
@@ -135,8 +143,14 @@ pub(super) async fn make(context: &Context, session: &mut Session, is_ours: bool
     let existing = existing_columns(context, session).await?;
     if existing.is_empty() {
         let statement = &context.statements.create_table;
-        context.database.within(doing, sqlx::raw_sql(statement.sql()).execute(&mut session.connection)).await?;
-        return Ok(Made { contents: Contents::Empty, rows: Some(0) });
+        context
+            .database
+            .within(doing, sqlx::raw_sql(statement.sql()).execute(&mut session.connection))
+            .await?;
+        return Ok(Made {
+            contents: Contents::Empty,
+            rows: Some(0),
+        });
     }
     let taken_back = !is_ours && retired_by_us(context, session).await?;
     if !is_ours && !taken_back {
@@ -145,41 +159,69 @@ pub(super) async fn make(context: &Context, session: &mut Session, is_ours: bool
     let missing = compare(context, &existing)?;
     if !missing.is_empty() {
         let statement = add_columns(context.schema(), &context.plan, &missing);
-        context.database.within(doing, sqlx::raw_sql(statement.sql()).execute(&mut session.connection)).await?;
+        context
+            .database
+            .within(doing, sqlx::raw_sql(statement.sql()).execute(&mut session.connection))
+            .await?;
     }
     let mut rows = None;
     if taken_back {
         let query = sqlx::query(context.database.state.forget_retired.sql()).bind(context.table());
-        context.database.within(doing, query.execute(&mut session.connection)).await?;
+        context
+            .database
+            .within(doing, query.execute(&mut session.connection))
+            .await?;
         let query = sqlx::query_scalar(context.statements.count_rows.sql());
-        rows = Some(context.database.within(doing, query.fetch_one(&mut session.connection)).await?);
+        rows = Some(
+            context
+                .database
+                .within(doing, query.fetch_one(&mut session.connection))
+                .await?,
+        );
     }
-    let contents = if has_rows(context, session, doing).await? { Contents::Rows } else { Contents::Empty };
+    let contents = if has_rows(context, session, doing).await? {
+        Contents::Rows
+    } else {
+        Contents::Empty
+    };
     Ok(Made { contents, rows })
 }
 
 async fn has_rows(context: &Context, session: &mut Session, doing: Doing<'_>) -> Result<bool> {
     let query = sqlx::query_scalar(context.statements.has_rows.sql());
-    context.database.within(doing, query.fetch_one(&mut session.connection)).await
+    context
+        .database
+        .within(doing, query.fetch_one(&mut session.connection))
+        .await
 }
 
 async fn existing_columns(context: &Context, session: &mut Session) -> Result<BTreeMap<String, Existing>> {
     let doing = Doing::MakingTable(context.table());
     let query = sqlx::query(COLUMNS).bind(context.schema()).bind(context.table());
-    let rows = context.database.within(doing, query.fetch_all(&mut session.connection)).await?;
+    let rows = context
+        .database
+        .within(doing, query.fetch_all(&mut session.connection))
+        .await?;
     let columns = rows.iter().map(|row| {
-        let existing =
-            Existing { type_name: row.try_get(1)?, is_plain_table: row.try_get(2)?, is_key: row.try_get(3)? };
+        let existing = Existing {
+            type_name: row.try_get(1)?,
+            is_plain_table: row.try_get(2)?,
+            is_key: row.try_get(3)?,
+        };
         Ok((row.try_get(0)?, existing))
     });
-    columns.collect::<sqlx::Result<_>>().map_err(|error| context.database.failure(error, doing))
+    columns
+        .collect::<sqlx::Result<_>>()
+        .map_err(|error| context.database.failure(error, doing))
 }
 
 /// Columns that are missing; a difference that cannot be mended by adding is a conflict.
 fn compare<'a>(context: &'a Context, existing: &BTreeMap<String, Existing>) -> Result<Vec<&'a Column>> {
     let (schema, table) = (context.schema(), context.table());
     if existing.values().any(|column| !column.is_plain_table) {
-        return Err(conflict(format!("{table} of schema {schema} is no plain table: rename it, or use another table")));
+        return Err(conflict(format!(
+            "{table} of schema {schema} is no plain table: rename it, or use another table"
+        )));
     }
     let mut missing = Vec::new();
     for (position, column) in context.plan.columns.iter().enumerate() {
@@ -194,11 +236,15 @@ fn compare<'a>(context: &'a Context, existing: &BTreeMap<String, Existing>) -> R
                 )));
             }
             Some(there) if position == 0 && !there.is_key => {
-                return Err(conflict(format!("column {name} of table {schema}.{table} is not its primary key")));
+                return Err(conflict(format!(
+                    "column {name} of table {schema}.{table} is not its primary key"
+                )));
             }
             Some(_) => {}
             None if position < 2 => {
-                return Err(conflict(format!("table {schema}.{table} has lost its column {name}: drop the table")));
+                return Err(conflict(format!(
+                    "table {schema}.{table} has lost its column {name}: drop the table"
+                )));
             }
             None => missing.push(column),
         }
@@ -221,7 +267,9 @@ pub(super) async fn build_indexes(context: &Context, session: &mut Session) -> R
     if wanted.is_empty() {
         return Ok(());
     }
-    let query = sqlx::query_scalar(TRY_LOCK).bind(context.lock_name()).fetch_one(&mut session.connection);
+    let query = sqlx::query_scalar(TRY_LOCK)
+        .bind(context.lock_name())
+        .fetch_one(&mut session.connection);
     let alone: bool = context.database.within(doing, query).await?;
     if !alone {
         return Ok(());
@@ -233,7 +281,11 @@ pub(super) async fn build_indexes(context: &Context, session: &mut Session) -> R
         if is_built(context, session, index).await? {
             continue;
         }
-        let statement = if concurrently { &index.create_concurrently } else { &index.create };
+        let statement = if concurrently {
+            &index.create_concurrently
+        } else {
+            &index.create
+        };
         for statement in [&index.drop_invalid, statement] {
             // Without a time limit of ours: an index takes as long as it takes.
             sqlx::raw_sql(statement.sql())
@@ -243,8 +295,13 @@ pub(super) async fn build_indexes(context: &Context, session: &mut Session) -> R
         }
     }
     let settings = context.database.settings();
-    context.database.within(doing, sqlx::raw_sql(settings.sql()).execute(&mut session.connection)).await?;
-    let query = sqlx::query(UNLOCK).bind(context.lock_name()).execute(&mut session.connection);
+    context
+        .database
+        .within(doing, sqlx::raw_sql(settings.sql()).execute(&mut session.connection))
+        .await?;
+    let query = sqlx::query(UNLOCK)
+        .bind(context.lock_name())
+        .execute(&mut session.connection);
     context.database.within(doing, query).await?;
     Ok(())
 }
@@ -253,8 +310,10 @@ pub(super) async fn build_indexes(context: &Context, session: &mut Session) -> R
 async fn is_built(context: &Context, session: &mut Session, index: &IndexStatements) -> Result<bool> {
     let doing = Doing::Indexing(context.table());
     let query = sqlx::query_as(INDEX).bind(context.schema()).bind(&index.name);
-    let there: Option<(bool, String)> =
-        context.database.within(doing, query.fetch_optional(&mut session.connection)).await?;
+    let there: Option<(bool, String)> = context
+        .database
+        .within(doing, query.fetch_optional(&mut session.connection))
+        .await?;
     match there {
         None => Ok(false),
         Some((valid, table)) if table == context.table() => Ok(valid),

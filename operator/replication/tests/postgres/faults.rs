@@ -1,0 +1,189 @@
+//! Faults in mid-segment: what is told, and that nothing is lost.
+
+use std::time::Duration;
+
+use replication::{
+    Error,
+    destination::{
+        Deletions, Destination, Load, ObjectTable, StateWrite,
+        postgres::{Postgres, PostgresConfig, PostgresTable},
+    },
+};
+use salesforce::ErrorKind;
+
+use super::fixture::{Place, batch, checkpoint, merge, now, open, plan};
+
+/// A table whose sessions bear the name of the schema, so that they can be found.
+async fn named_table(place: &Place) -> PostgresTable {
+    let url = format!("{}?application_name={}", place.server.url(), place.schema);
+    let mut config = PostgresConfig::new(url, &place.schema);
+    config.limits.lock = Duration::from_millis(200);
+    let destination = Postgres::connect(config).await.unwrap();
+    destination.prepare().await.unwrap();
+    let mut table = open(&destination, &plan(&[])).await;
+    table.read_state().await.unwrap();
+    table.create(&checkpoint(), now()).await.unwrap();
+    table
+}
+
+/// Ends the sessions of the place and waits until they are gone; returns how many there were.
+async fn terminate(place: &Place) -> usize {
+    let sql = format!(
+        "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE application_name = '{}'",
+        place.schema
+    );
+    place.server.query(&sql).await.len()
+}
+
+async fn spelled(place: &Place) -> Vec<String> {
+    let rows = place
+        .server
+        .query("SELECT spelled FROM contact ORDER BY salesforce_id")
+        .await;
+    rows.into_iter().flatten().flatten().collect()
+}
+
+/// Writes until the dead session is noticed, and then commits if it never was.
+async fn go_on(table: &mut PostgresTable) -> Error {
+    let plan = plan(&[]);
+    let long = "x".repeat(100_000);
+    for _ in 0..100 {
+        if let Err(error) = table.write(batch(&plan, &[&[&long]])).await {
+            return error;
+        }
+    }
+    table
+        .commit(&checkpoint(), Deletions::Apply, StateWrite::Always, now())
+        .await
+        .unwrap_err()
+}
+
+#[tokio::test]
+async fn a_session_that_ends_in_mid_segment_is_transient_and_nothing_is_lost() {
+    let plan = plan(&[]);
+    for load in [Load::Direct, Load::Merge] {
+        let place = Place::new().await;
+        let mut table = named_table(&place).await;
+        merge(&mut table, batch(&plan, &[&["before"]])).await.unwrap();
+        table.begin(load).await.unwrap();
+        let long = "x".repeat(100_000);
+        table.write(batch(&plan, &[&[&long], &[&long]])).await.unwrap();
+        assert_eq!(terminate(&place).await, 1);
+        let error = go_on(&mut table).await;
+        assert_eq!(error.kind(), ErrorKind::Transient, "{error:?}");
+        assert_eq!(error.reason(), "DatabaseUnavailable");
+        assert!(
+            error.message().contains("loading rows for contact"),
+            "{}",
+            error.message()
+        );
+        assert_eq!(spelled(&place).await, ["before"]);
+        // The same table goes on by a session of its own making, and so does another process.
+        let counts = merge(&mut table, batch(&plan, &[&["before"], &["after"]]))
+            .await
+            .unwrap();
+        assert_eq!((counts.inserted, counts.updated), (1, 0));
+        assert_eq!(spelled(&place).await, ["before", "after"]);
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_ends_between_segments_is_not_even_noticed() {
+    let plan = plan(&[]);
+    let place = Place::new().await;
+    let mut table = named_table(&place).await;
+    merge(&mut table, batch(&plan, &[&["a"]])).await.unwrap();
+    assert_eq!(terminate(&place).await, 1);
+    assert_eq!(
+        merge(&mut table, batch(&plan, &[&["a"], &["b"]]))
+            .await
+            .unwrap()
+            .inserted,
+        1
+    );
+    assert_eq!(terminate(&place).await, 1);
+    assert!(table.read_state().await.unwrap().is_some());
+    assert_eq!(terminate(&place).await, 1);
+    table.touch(&checkpoint(), now()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_of_somebody_else_is_transient_and_told() {
+    let plan = plan(&[]);
+    let place = Place::new().await;
+    let mut table = named_table(&place).await;
+    place.server.query("BEGIN; LOCK TABLE contact IN EXCLUSIVE MODE").await;
+    let error = merge(&mut table, batch(&plan, &[&["a"]])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transient);
+    assert!(error.message().contains("holds a lock"), "{}", error.message());
+    place.server.query("ROLLBACK").await;
+    assert_eq!(merge(&mut table, batch(&plan, &[&["a"]])).await.unwrap().inserted, 1);
+}
+
+/// A future that is dropped in the middle of a segment leaves a connection in an unknown state; it is not used again.
+#[tokio::test]
+async fn a_cancelled_write_leaves_the_table_usable() {
+    let plan = plan(&[]);
+    let place = Place::new().await;
+    let mut table = named_table(&place).await;
+    for polls in 0..6 {
+        table.begin(Load::Merge).await.unwrap();
+        let long = "x".repeat(500_000);
+        let rows: [&[&str]; 3] = [&[&long], &[&long], &[&long]];
+        {
+            let mut writing = Box::pin(table.write(batch(&plan, &rows)));
+            for _ in 0..polls {
+                if futures_util::poll!(&mut writing).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        let counts = merge(&mut table, batch(&plan, &[&[&format!("turn {polls}")]]))
+            .await
+            .unwrap();
+        assert_eq!(counts.inserted + counts.updated, 1);
+        assert_eq!(spelled(&place).await, [format!("turn {polls}")]);
+    }
+}
+
+#[tokio::test]
+async fn constraints_and_triggers_of_others_are_told_without_the_values() {
+    let plan = plan(&[]);
+    let place = Place::new().await;
+    let mut table = named_table(&place).await;
+    place
+        .server
+        .query("ALTER TABLE contact ADD CONSTRAINT theirs CHECK (spelled <> 'marked-value')")
+        .await;
+    let error = merge(&mut table, batch(&plan, &[&["marked-value"]])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Fatal);
+    assert!(error.message().contains("constraint theirs"), "{}", error.message());
+    let everything = format!("{error:?} {:?} {}", std::error::Error::source(&error), error.message());
+    assert!(!everything.contains("marked-value"), "{everything}");
+
+    place.server.query("ALTER TABLE contact DROP CONSTRAINT theirs").await;
+    let function = format!(
+        "CREATE FUNCTION {0}.shout() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no %', NEW.spelled; END $$; \
+         CREATE TRIGGER shout BEFORE INSERT ON contact FOR EACH ROW EXECUTE FUNCTION {0}.shout()",
+        place.schema
+    );
+    place.server.query(&function).await;
+    let error = merge(&mut table, batch(&plan, &[&["marked-value"]])).await.unwrap_err();
+    let everything = format!("{error:?} {:?} {}", std::error::Error::source(&error), error.message());
+    assert!(
+        everything.contains("trigger") && !everything.contains("marked-value"),
+        "{everything}"
+    );
+}
+
+#[tokio::test]
+async fn a_table_that_somebody_dropped_is_told() {
+    let plan = plan(&[]);
+    let place = Place::new().await;
+    let mut table = named_table(&place).await;
+    place.server.query("DROP TABLE contact").await;
+    let error = merge(&mut table, batch(&plan, &[&["a"]])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Fatal);
+    assert!(error.message().contains("dropped or renamed"), "{}", error.message());
+}
