@@ -462,6 +462,7 @@ impl Shared {
                     Opened::Response => Err(Error::Status {
                         place,
                         status: answer.status,
+                        retry_after: answer.retry_after,
                     }),
                 }
             }
@@ -469,6 +470,7 @@ impl Shared {
             Err(_) if answer.status != 200 && answer.status != 500 => Err(Error::Status {
                 place,
                 status: answer.status,
+                retry_after: answer.retry_after,
             }),
             Err(error) => Err(error.at(&place)),
         }

@@ -215,6 +215,8 @@ pub enum Error {
         place: Place,
         /// The status.
         status: u16,
+        /// When to come back, where the answer told it (Retry-After), at most an hour.
+        retry_after: Option<Duration>,
     },
     /// The host sends requests elsewhere. Credentials do not follow.
     #[error("{place}: redirected to {target}; if that is your org, name it in spec.connection.loginUrl")]
@@ -406,7 +408,11 @@ impl Error {
     /// When to try again.
     pub fn retry(&self) -> Retry {
         match self {
-            Self::LoginPaused { wait, .. } => Retry::After(*wait),
+            Self::LoginPaused { wait, .. }
+            | Self::Status {
+                retry_after: Some(wait),
+                ..
+            } => Retry::After(*wait),
             Self::Fault(fault) => fault.retry(),
             Self::Config(_)
             | Self::UnusableCredentials(_)

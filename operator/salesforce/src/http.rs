@@ -14,7 +14,7 @@ use bytes::Bytes;
 use flate2::write::GzDecoder;
 use reqwest::{
     Certificate, Response, StatusCode,
-    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION},
+    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER},
     redirect::Policy,
 };
 use secrecy::zeroize::Zeroizing;
@@ -42,6 +42,7 @@ pub(crate) struct Http {
 /// The body of an answer as text, and the status it came with.
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    pub(crate) retry_after: Option<Duration>,
     pub(crate) body: String,
 }
 
@@ -124,6 +125,7 @@ impl Http {
             });
         }
         let charset = Charset::of(response.headers());
+        let retry_after = retry_after(response.headers());
         let body = match self.body(response, place).await {
             Ok(body) => body,
             // What matters about the page of a broken gateway is its status.
@@ -151,9 +153,14 @@ impl Http {
             return Err(Error::Status {
                 place: place.clone(),
                 status,
+                retry_after,
             });
         }
-        Ok(Answer { status, body })
+        Ok(Answer {
+            status,
+            retry_after,
+            body,
+        })
     }
 
     /// Reads and inflates a body, piece by piece.
@@ -252,6 +259,12 @@ async fn within<T>(limit: Duration, waiting: Waiting, place: &Place, work: impl 
         })
 }
 
+/// Seconds that a busy server asks to wait. A date, or more than an hour, is not followed: who backs off knows better.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds)).filter(|wait| *wait <= Duration::from_hours(1))
+}
+
 /// Host that a redirect names. The path could hold tokens.
 fn target_of(response: &Response) -> String {
     let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
@@ -264,19 +277,20 @@ fn target_of(response: &Response) -> String {
 }
 
 /// Whether rustls refused the host's certificate.
+///
+/// Its error is wrapped into I/O errors, and the source of an I/O error is not what it wraps but the source of that. So
+/// what is wrapped is looked at, as deep as it goes.
 fn is_certificate(error: &reqwest::Error) -> bool {
-    let mut source = StdError::source(error);
-    while let Some(error) = source {
+    let mut next = StdError::source(error);
+    while let Some(error) = next {
         if let Some(rustls::Error::InvalidCertificate(_)) = error.downcast_ref::<rustls::Error>() {
             return true;
         }
-        // tokio-rustls wraps rustls' error into an I/O error, whose source is the wrapped error's own source.
-        if let Some(inner) = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref)
-            && let Some(rustls::Error::InvalidCertificate(_)) = inner.downcast_ref::<rustls::Error>()
-        {
-            return true;
-        }
-        source = error.source();
+        let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = match wrapped {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        };
     }
     false
 }
@@ -473,3 +487,6 @@ mod tests {
         assert_eq!(Charset::Latin1.decode(b"\xfc".to_vec()).as_deref(), Ok("\u{fc}"));
     }
 }
+
+#[cfg(test)]
+mod tls_tests;

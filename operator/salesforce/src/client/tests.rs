@@ -598,6 +598,25 @@ async fn what_is_no_answer_of_the_api_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_busy_server_may_say_when_to_come_back() {
+    let server = Server::start(with_login(|request| {
+        let wait = if request.body.contains("Long__c") { 86_400 } else { 120 };
+        Reply::new(503, &format!("Retry-After: {wait}\r\n"), b"")
+    }))
+    .await;
+    let client = client(&server);
+    assert_eq!(
+        query(&client).await.unwrap_err().retry(),
+        Retry::After(Duration::from_mins(2))
+    );
+    let error = client
+        .query(QueryScope::All, "SELECT Id FROM Long__c")
+        .await
+        .unwrap_err();
+    assert_eq!(error.retry(), Retry::Backoff);
+}
+
+#[tokio::test]
 async fn an_org_of_the_last_century_answers_in_latin_1() {
     let server = Server::start(with_login(|request| {
         let declared = request.body.contains("Declared__c");

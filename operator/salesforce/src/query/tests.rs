@@ -358,6 +358,7 @@ fn a_damaged_page_is_an_error() {
         ("Minor", "a & b"),
         ("</soapenv:Body>", ""),
         ("<size>2</size>", "<size>x</size>"),
+        ("<done>true</done>", "<done>true</done><size>3</size>"),
     ] {
         let damaged = body.replacen(from, to, 1);
         let outcome = Page::read(damaged, place(), Shape::Query).and_then(|page| read(&page, &GEOFF_SELECT));

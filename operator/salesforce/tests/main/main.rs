@@ -1,0 +1,4 @@
+//! The client as a whole.
+
+#[cfg(test)]
+mod simulated;
