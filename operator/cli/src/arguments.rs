@@ -3,6 +3,11 @@
 //! Help teaches: each command says what it is for, when to use it, and shows examples that can be copied. What the
 //! arguments mean together (which resource of a file, which secret) is settled elsewhere.
 
+#![expect(
+    clippy::doc_markdown,
+    reason = "comments on arguments are what --help prints: text, not Markdown"
+)]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

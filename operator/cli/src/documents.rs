@@ -156,7 +156,9 @@ impl Found {
         let (api_version, kind) = (text("apiVersion"), text("kind"));
         if kind == "List" && api_version == "v1" {
             let items = document.get("items").map(Node::items).unwrap_or_default();
-            items.iter().for_each(|item| self.take(file, item));
+            for item in items {
+                self.take(file, item);
+            }
         } else if kind == "Secret" && api_version == "v1" {
             self.take_secret(file, document);
         } else if kind == KIND || api_version == API_VERSION || api_version.split('/').next() == Some(GROUP) {
@@ -325,10 +327,11 @@ spec:
     }
 
     fn problems(text: &str) -> Vec<String> {
-        match from(&[text], None).unwrap_err() {
-            Failure::Invalid { problems, .. } => problems,
-            other => panic!("{other}"),
-        }
+        let failure = from(&[text], None).unwrap_err();
+        let Failure::Invalid { problems, .. } = failure else {
+            panic!("{failure}")
+        };
+        problems
     }
 
     fn value(documents: &Documents, name: &str, key: &str) -> Option<String> {
@@ -378,7 +381,8 @@ spec:
 
     #[test]
     fn lists_are_opened_and_other_kinds_left_alone() {
-        let indented: String = CRM.lines().map(|line| format!("    {line}\n")).collect();
+        let indented: Vec<_> = CRM.lines().map(|line| format!("    {line}\n")).collect();
+        let indented = indented.concat();
         let list = format!("apiVersion: v1\nkind: List\nitems:\n  -\n{indented}---\napiVersion: v1\nkind: Namespace\n");
         assert_eq!(from(&[&list], None).unwrap().identity.to_string(), "telephony/crm");
     }

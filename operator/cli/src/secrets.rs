@@ -190,8 +190,6 @@ fn variable_name(name: &str, key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use replication::connect::Secrets as _;
 
     use super::*;
@@ -201,7 +199,7 @@ mod tests {
         for (name, key, value) in entries {
             documents
                 .entry((*name).to_owned())
-                .or_insert_with(BTreeMap::new)
+                .or_default()
                 .insert((*key).to_owned(), SecretString::from(*value));
         }
         documents

@@ -153,7 +153,7 @@ fn object_text(object: &ObjectView, state: &StateOutput) -> Vec<String> {
     }
     for statement in ddl {
         lines.push(String::new());
-        lines.extend(indented(statement));
+        lines.extend(indented(&format!("{statement};")));
     }
     lines
 }

@@ -52,8 +52,7 @@ pub(crate) async fn run(arguments: Run, context: &Context) -> Result<Exit, Failu
     let work = Box::pin(replicate(arguments, context, &token));
     let (done, signal) = stop::until_signal(&token, work).await?;
     match (done, signal) {
-        (None, Some(exit)) => Ok(exit),
-        (Some(Ok(_)), Some(exit)) => Ok(exit),
+        (None | Some(Ok(_)), Some(exit)) => Ok(exit),
         (Some(done), _) => done,
         (None, None) => Err(Failure::Defect("a run ended without a result".to_owned())),
     }
@@ -73,7 +72,7 @@ async fn replicate(arguments: Run, context: &Context, token: &CancellationToken)
         ));
     }
     let schedule = Schedule::new(&prepared.resource.spec.trigger)
-        .map_err(|_| Failure::Defect("a checked trigger is none".to_owned()))?;
+        .map_err(|_checked| Failure::Defect("a checked trigger is none".to_owned()))?;
     let Some(mut session) = open(&prepared, context, token, once).await? else {
         return Ok(Exit::Success);
     };
@@ -382,9 +381,9 @@ mod tests {
     #[test]
     fn an_interval_counts_from_start_to_start_whatever_the_wall_clock_says() {
         let clock = clock("2026-11-24T10:00:00Z");
-        let every_minute = Schedule::Interval(Duration::from_secs(60));
+        let every_minute = Schedule::Interval(Duration::from_mins(1));
         let start = Start::now(&clock);
-        assert_eq!(start.until_next(&every_minute, &clock), Some(Duration::from_secs(60)));
+        assert_eq!(start.until_next(&every_minute, &clock), Some(Duration::from_mins(1)));
         pass(&clock, "2026-11-25T10:00:00Z", 45);
         assert_eq!(start.until_next(&every_minute, &clock), Some(Duration::from_secs(15)));
         pass(&clock, "2026-11-24T09:00:00Z", 600);
@@ -404,7 +403,7 @@ mod tests {
         let daily = Schedule::new(&trigger).unwrap();
         let clock = clock("2026-11-24T05:59:00Z");
         let start = Start::now(&clock);
-        assert_eq!(start.until_next(&daily, &clock), Some(Duration::from_secs(60)));
+        assert_eq!(start.until_next(&daily, &clock), Some(Duration::from_mins(1)));
         pass(&clock, "2026-11-26T07:00:00Z", 1);
         assert_eq!(
             start.until_next(&daily, &clock),
@@ -413,7 +412,7 @@ mod tests {
         );
         assert_eq!(
             Start::now(&clock).until_next(&daily, &clock),
-            Some(Duration::from_secs(23 * 3600))
+            Some(Duration::from_hours(23))
         );
     }
 
