@@ -19,7 +19,9 @@ pub struct Connection {
     #[serde(default = "default_login_url")]
     #[schemars(
         length(min = 8, max = 255),
-        regex(pattern = r"^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$")
+        regex(
+            pattern = r"^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?$"
+        )
     )]
     pub login_url: String,
     /// Version of the Salesforce API for data calls, 41.0 or newer. Default 66.0. Logging in has a version of its own,

@@ -216,7 +216,12 @@ fn bounds_of_the_connection_refuse_what_lies_outside() {
         (
             url,
             json!("https://acme.my.salesforce.com"),
-            json!("https://acme.my.salesforce.com/services"),
+            json!("https://acme.my.salesforce.com/?a=b"),
+        ),
+        (
+            url,
+            json!("https://acme.my.site.com/portal/"),
+            json!("acme.my.salesforce.com"),
         ),
         ("/spec/connection/apiVersion", json!("41.0"), json!("40.0")),
         ("/spec/connection/apiVersion", json!("100.0"), json!("v66.0")),
