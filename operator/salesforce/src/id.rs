@@ -49,6 +49,20 @@ mod tests {
     }
 
     #[test]
+    fn every_pattern_of_case_has_its_letter() {
+        for bits in 0..32_u8 {
+            let group: String = (0..5)
+                .map(|place| if bits >> place & 1 == 1 { 'X' } else { 'x' })
+                .collect();
+            let letter = char::from(if bits < 26 { b'A' + bits } else { b'0' + bits - 26 });
+            assert_eq!(
+                to_18(&format!("{group}0000000000")).unwrap(),
+                format!("{group}0000000000{letter}AA")
+            );
+        }
+    }
+
+    #[test]
     fn long_ids_stay_and_others_are_none() {
         assert_eq!(to_18("003R00000016BMRIA2").as_deref(), Some("003R00000016BMRIA2"));
         for wrong in [
