@@ -15,6 +15,7 @@ mod progress;
 mod secrets;
 mod session;
 mod stop;
+mod ticks;
 mod tree;
 
 use std::{process::ExitCode, time::Duration};

@@ -1,25 +1,20 @@
 //! `run`: replicates without Kubernetes, once or by the trigger.
 //!
-//! Ticks go from start to start. A tick that is due while another runs is not lost and not queued: when the running one
-//! ends, one tick stands for all that were due. Between ticks an object that failed is tried again when its error says
-//! so, alone. Waiting is done in short stretches against the wall clock, since a laptop that slept, or a clock that was
-//! set, must not move a schedule of "every day at six".
-//!
 //! What stops the process at its start, before anything ran, is what a person must mend (the resource, the
 //! credentials); what may pass by itself is waited for, since a machine may boot before its network is there. Later,
-//! nothing but a signal stops a run that goes on by its trigger.
+//! nothing but a signal stops a run that goes on by its trigger: see [`crate::ticks`].
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
-use crds::Schedule;
+use crds::{Reason, Schedule};
 use jiff::Timestamp;
 use replication::{
     connect::Session,
-    progress::{RunKind, RunReport},
+    progress::{RunError, RunKind, RunReport},
     replicator::{TickReport, TickRequest},
     retry::{ACROSS_TICKS, SystemRandomness},
 };
-use salesforce::{Retry, clock::Clock};
+use salesforce::Retry;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
@@ -29,11 +24,8 @@ use crate::{
     failure::Failure,
     printer::{self, Printer},
     session::{Context, Prepared, objects},
-    stop,
+    stop, ticks,
 };
-
-/// The longest stretch of waiting after which the wall clock is looked at again.
-const STRETCH: Duration = Duration::from_secs(30);
 
 /// What `run -o json` prints: once for `--once`, else one line for each tick.
 #[derive(Debug, Serialize)]
@@ -108,7 +100,26 @@ async fn replicate(arguments: Run, context: &Context, token: &CancellationToken)
         return Ok(Exit::of_tick(&report));
     }
     tracing::info!(%replicator, runs = %schedule, objects = chosen.join(","), "replicating");
-    Box::pin(go_on(&mut session, &schedule, &request, &replicator, (context, token))).await
+    let tell = |report: &TickReport| {
+        log(report);
+        context.printer.next(
+            &RunOutput {
+                replicator: &replicator,
+                report,
+            },
+            || None,
+        )
+    };
+    Box::pin(ticks::go_on(
+        &mut session,
+        &schedule,
+        &request,
+        context.clock.as_ref(),
+        token,
+        tell,
+    ))
+    .await?;
+    Ok(Exit::Success)
 }
 
 /// Opens the session. What may pass by itself is waited for, unless it is to run once. `None`: stopped meanwhile.
@@ -143,101 +154,6 @@ async fn open(
             biased;
             () = token.cancelled() => return Ok(None),
             () = context.clock.sleep(pause) => {}
-        }
-    }
-}
-
-/// Ticks by the schedule until a signal comes.
-async fn go_on(
-    session: &mut Session,
-    schedule: &Schedule,
-    regular: &TickRequest,
-    replicator: &str,
-    (context, token): (&Context, &CancellationToken),
-) -> Result<Exit, Failure> {
-    let clock = context.clock.as_ref();
-    let mut request = regular.clone();
-    let mut last = Start::now(clock);
-    loop {
-        let report = Box::pin(session.tick(&request, token)).await;
-        context.printer.next(
-            &RunOutput {
-                replicator,
-                report: &report,
-            },
-            || None,
-        )?;
-        log(&report);
-        loop {
-            let until_regular = last.until_next(schedule, clock);
-            let until_retry = session.schedule().next_try_in();
-            let wait = [until_regular, until_retry]
-                .into_iter()
-                .flatten()
-                .min()
-                .unwrap_or(STRETCH);
-            if wait.is_zero() {
-                if until_regular.is_some_and(|wait| wait.is_zero()) {
-                    request = regular.clone();
-                    last = Start::now(clock);
-                } else {
-                    request = TickRequest {
-                        objects: Some(retried(session, regular)),
-                        ..regular.clone()
-                    };
-                }
-                break;
-            }
-            tokio::select! {
-                biased;
-                () = token.cancelled() => return Ok(Exit::Success),
-                () = clock.sleep(wait.min(STRETCH)) => {}
-            }
-        }
-        if token.is_cancelled() {
-            return Ok(Exit::Success);
-        }
-    }
-}
-
-/// Objects that failed and have waited.
-fn retried(session: &Session, regular: &TickRequest) -> BTreeSet<String> {
-    let schedule = session.schedule();
-    let plans = session.plan().objects.iter().map(|plan| &plan.object);
-    plans
-        .filter(|object| schedule.failures(object) > 0 && schedule.is_due(object))
-        .map(ToString::to_string)
-        .filter(|object| regular.objects.as_ref().is_none_or(|wanted| wanted.contains(object)))
-        .collect()
-}
-
-/// When a tick started, on both clocks.
-#[derive(Debug, Clone, Copy)]
-struct Start {
-    wall: Timestamp,
-    monotonic: Duration,
-}
-
-impl Start {
-    fn now(clock: &dyn Clock) -> Self {
-        Self {
-            wall: clock.now(),
-            monotonic: clock.monotonic(),
-        }
-    }
-
-    /// How long until the next tick is due: an interval by the monotonic clock, a schedule by the wall clock. Zero for
-    /// a time that has passed, `None` for never.
-    fn until_next(self, schedule: &Schedule, clock: &dyn Clock) -> Option<Duration> {
-        match schedule {
-            Schedule::Interval(interval) => {
-                Some(interval.saturating_sub(clock.monotonic().saturating_sub(self.monotonic)))
-            }
-            Schedule::Cron(_) => {
-                let due = schedule.next_after(self.wall)?;
-                Some(Duration::try_from(due.duration_since(clock.now())).unwrap_or(Duration::ZERO))
-            }
-            Schedule::Manual => None,
         }
     }
 }
@@ -307,13 +223,14 @@ fn seconds(start: Timestamp, end: Timestamp) -> String {
     }
 }
 
-/// Errors of a tick on standard error, each with its object.
+/// Errors of a tick on standard error, each with its object. That a run was stopped is not one: somebody wanted it.
 fn tell_errors(report: &TickReport) {
-    if let Some(error) = &report.error {
+    let told = |error: &&RunError| error.reason.parse() != Ok(Reason::Cancelled);
+    if let Some(error) = report.error.as_ref().filter(told) {
         Printer::remark(&format!("error: {}", error.message));
     }
     for run in &report.runs {
-        if let Some(error) = &run.error {
+        if let Some(error) = run.error.as_ref().filter(told) {
             // Messages of most errors name their object already.
             let named = if error.message.contains(&run.object) {
                 String::new()
@@ -344,77 +261,7 @@ fn log(report: &TickReport) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
-    use crds::Trigger;
-    use salesforce::clock::Sleep;
-
     use super::*;
-
-    /// Both clocks, as a test sets them.
-    #[derive(Debug)]
-    struct Set(Mutex<(Timestamp, Duration)>);
-
-    impl Clock for Set {
-        fn now(&self) -> Timestamp {
-            self.0.lock().unwrap().0
-        }
-
-        fn monotonic(&self) -> Duration {
-            self.0.lock().unwrap().1
-        }
-
-        fn sleep(&self, _duration: Duration) -> Sleep {
-            Box::pin(std::future::ready(()))
-        }
-    }
-
-    fn clock(at: &str) -> Set {
-        Set(Mutex::new((at.parse().unwrap(), Duration::from_secs(1000))))
-    }
-
-    fn pass(clock: &Set, wall: &str, seconds: u64) {
-        let mut both = clock.0.lock().unwrap();
-        *both = (wall.parse().unwrap(), both.1 + Duration::from_secs(seconds));
-    }
-
-    #[test]
-    fn an_interval_counts_from_start_to_start_whatever_the_wall_clock_says() {
-        let clock = clock("2026-11-24T10:00:00Z");
-        let every_minute = Schedule::Interval(Duration::from_mins(1));
-        let start = Start::now(&clock);
-        assert_eq!(start.until_next(&every_minute, &clock), Some(Duration::from_mins(1)));
-        pass(&clock, "2026-11-25T10:00:00Z", 45);
-        assert_eq!(start.until_next(&every_minute, &clock), Some(Duration::from_secs(15)));
-        pass(&clock, "2026-11-24T09:00:00Z", 600);
-        assert_eq!(
-            start.until_next(&every_minute, &clock),
-            Some(Duration::ZERO),
-            "missed ticks are one, at once"
-        );
-    }
-
-    #[test]
-    fn a_schedule_follows_the_wall_clock() {
-        let trigger = Trigger {
-            schedule: Some("0 6 * * *".into()),
-            ..Trigger::default()
-        };
-        let daily = Schedule::new(&trigger).unwrap();
-        let clock = clock("2026-11-24T05:59:00Z");
-        let start = Start::now(&clock);
-        assert_eq!(start.until_next(&daily, &clock), Some(Duration::from_mins(1)));
-        pass(&clock, "2026-11-26T07:00:00Z", 1);
-        assert_eq!(
-            start.until_next(&daily, &clock),
-            Some(Duration::ZERO),
-            "a machine that slept runs once, at once"
-        );
-        assert_eq!(
-            Start::now(&clock).until_next(&daily, &clock),
-            Some(Duration::from_hours(23))
-        );
-    }
 
     #[test]
     fn times_are_readable() {
