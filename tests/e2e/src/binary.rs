@@ -1,0 +1,115 @@
+//! `salesforce-replicator` as a process.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::OnceLock,
+};
+
+/// The binary, built if it is not current. Cargo's lock makes parallel test processes wait for one build.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn path() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+            .args(["build", "--quiet", "--package", "cli"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(
+            built.is_ok_and(|status| status.success()),
+            "`cargo build --package cli` failed"
+        );
+        let test = std::env::current_exe().expect("a test has a path");
+        let target = test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps");
+        let binary = target.join("salesforce-replicator");
+        assert!(
+            binary.is_file(),
+            "{} is not there: run the tests by `make test-rust`",
+            binary.display()
+        );
+        binary
+    })
+}
+
+/// What a run of the binary gave.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The exit code; `None` where a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error: messages and logs.
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// Both outputs, for a search.
+    pub fn all(&self) -> String {
+        format!("{}\n{}", self.stdout, self.stderr)
+    }
+
+    /// Itself, if the exit code is `code`.
+    ///
+    /// # Panics
+    /// Where it is another; prints what the binary said.
+    #[track_caller]
+    #[must_use]
+    pub fn exits(self, code: i32) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    /// Standard output as JSON.
+    ///
+    /// # Panics
+    /// Where it is none.
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}\n{}", self.stdout, self.stderr))
+    }
+}
+
+impl From<Output> for Outcome {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// The binary with `args`, in `folder`, with no terminal and nothing of the caller's environment that it would read.
+pub fn command(folder: &Path, args: &[&str]) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(path());
+    command
+        .args(args)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.kill_on_drop(true);
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("SFR_") || text == "RUST_LOG" || text.to_ascii_lowercase().ends_with("_proxy") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// Runs the binary to its end.
+///
+/// # Panics
+/// When it cannot be started.
+pub async fn run(folder: &Path, args: &[&str]) -> Outcome {
+    command(folder, args).output().await.expect("the binary starts").into()
+}

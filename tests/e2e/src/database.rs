@@ -1,0 +1,166 @@
+//! Databases to replicate into, and what stands in them.
+
+use std::path::{Path, PathBuf};
+
+use sqlx::{Connection, Row};
+
+/// Variable with the URL of a PostgreSQL superuser.
+const POSTGRES: &str = "SFR_TEST_POSTGRES_URL";
+
+/// A destination of a test, fresh.
+#[derive(Debug, Clone)]
+pub enum Database {
+    /// A database of its own in the test server.
+    Postgres {
+        /// With user and password.
+        url: String,
+    },
+    /// A file.
+    Sqlite {
+        /// Where it lies.
+        file: PathBuf,
+    },
+}
+
+/// A value as text, in one form for both databases.
+pub type Cell = Option<String>;
+
+impl Database {
+    /// A new PostgreSQL database.
+    ///
+    /// # Panics
+    /// Where no server is at hand.
+    pub async fn postgres(name: &str) -> Self {
+        let server = std::env::var(POSTGRES).unwrap_or_else(|_| {
+            panic!("{POSTGRES} is not set: run the tests by `make test-rust` or `scripts/with-postgres`")
+        });
+        let name = format!("{name}_{}", std::process::id()).to_lowercase();
+        let mut admin = sqlx::PgConnection::connect(&server).await.expect("the server answers");
+        for statement in [
+            format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+            format!("CREATE DATABASE {name}"),
+        ] {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+                .execute(&mut admin)
+                .await
+                .expect("a superuser may do that");
+        }
+        let mut url = url::Url::parse(&server).expect("a URL");
+        url.set_path(&name);
+        Self::Postgres { url: url.into() }
+    }
+
+    /// A SQLite file in `folder`.
+    pub fn sqlite(folder: &Path) -> Self {
+        Self::Sqlite {
+            file: folder.join("replica.db"),
+        }
+    }
+
+    /// The destination of a resource, as YAML on one line, and the Secret's value for the key `url`.
+    ///
+    /// # Panics
+    /// Where the file has no name.
+    pub fn destination(&self) -> (String, Option<String>) {
+        match self {
+            Self::Postgres { url } => ("{postgres: {secretRef: {name: database}}}".into(), Some(url.clone())),
+            Self::Sqlite { file } => {
+                let name = file.file_name().expect("a file has a name").to_string_lossy();
+                (format!("{{sqlite: {{file: {name}}}}}"), None)
+            }
+        }
+    }
+
+    /// The name of a table in a statement of this database.
+    pub fn table(&self, name: &str) -> String {
+        match self {
+            Self::Postgres { .. } => format!("salesforce.\"{name}\""),
+            Self::Sqlite { .. } => format!("\"{name}\""),
+        }
+    }
+
+    /// Rows of a statement, each value as text. Timestamps and times of PostgreSQL come in the form that SQLite stores.
+    ///
+    /// # Panics
+    /// When the statement fails.
+    pub async fn query(&self, statement: &str) -> Vec<Vec<Cell>> {
+        match self {
+            Self::Postgres { url } => query_postgres(url, statement).await,
+            Self::Sqlite { file } => query_sqlite(file, statement),
+        }
+    }
+
+    /// One number.
+    ///
+    /// # Panics
+    /// When the statement fails or gives none.
+    pub async fn number(&self, statement: &str) -> i64 {
+        self.query(statement).await[0][0]
+            .as_ref()
+            .expect("not NULL")
+            .parse()
+            .expect("a number")
+    }
+
+    /// Runs a statement that gives no rows.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn execute(&self, statement: &str) {
+        match self {
+            Self::Postgres { url } => {
+                let mut connection = sqlx::PgConnection::connect(url).await.expect("the server answers");
+                sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))
+                    .execute(&mut connection)
+                    .await
+                    .expect(statement);
+            }
+            Self::Sqlite { file } => {
+                rusqlite::Connection::open(file)
+                    .and_then(|db| db.execute_batch(statement))
+                    .expect(statement);
+            }
+        }
+    }
+}
+
+async fn query_postgres(url: &str, statement: &str) -> Vec<Vec<Cell>> {
+    let mut connection = sqlx::PgConnection::connect(url).await.expect("the server answers");
+    sqlx::raw_sql("SET TIME ZONE 'UTC'")
+        .execute(&mut connection)
+        .await
+        .expect("UTC is known");
+    // The simple protocol gives every type as text, without a decoder for each.
+    let rows = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))
+        .fetch_all(&mut connection)
+        .await
+        .expect(statement);
+    let text = |row: &sqlx::postgres::PgRow, column: usize| {
+        let value = row.try_get_raw(column).expect("a column");
+        value.as_str().ok().map(str::to_owned)
+    };
+    rows.iter()
+        .map(|row| (0..row.len()).map(|column| text(row, column)).collect())
+        .collect()
+}
+
+fn query_sqlite(file: &Path, statement: &str) -> Vec<Vec<Cell>> {
+    use rusqlite::types::ValueRef;
+
+    let db = rusqlite::Connection::open(file).expect("the file opens");
+    let mut prepared = db.prepare(statement).expect(statement);
+    let width = prepared.column_count();
+    let mut rows = prepared.query([]).expect(statement);
+    let mut all = Vec::new();
+    while let Some(row) = rows.next().expect("a row") {
+        let cell = |column| match row.get_ref(column).expect("a column") {
+            ValueRef::Null => None,
+            ValueRef::Integer(value) => Some(value.to_string()),
+            ValueRef::Real(value) => Some(value.to_string()),
+            ValueRef::Text(text) => Some(String::from_utf8(text.to_vec()).expect("UTF-8")),
+            ValueRef::Blob(_) => panic!("no column holds bytes"),
+        };
+        all.push((0..width).map(cell).collect());
+    }
+    all
+}

@@ -1,0 +1,1 @@
+//! Killed and stopped in mid-run: what the next run finds.

@@ -1,0 +1,1 @@
+//! Is the replica what the org is, whatever happened in between?

@@ -1,0 +1,1 @@
+//! When nothing changed: one call for each object, and not one write.
