@@ -140,7 +140,7 @@ pub enum Transfer {
     reason = "independent switches, as in Salesforce's Setup"
 )]
 pub struct Settings {
-    /// "Enable SOAP API login()" of Setup, User Interface.
+    /// "Enable SOAP API `login()`" of Setup, User Interface.
     pub soap_login_enabled: bool,
     /// Logins need the permission "Use Any API Auth".
     pub api_auth_required: bool,

@@ -109,9 +109,9 @@ pub(super) fn handle(asked: &Asked<'_>) -> Outcome {
             let number = number.parse().map_err(|error| bad(format!("{number}: {error}")))?;
             let transaction = control.transaction(number);
             if *end == "commit" {
-                transaction.commit()?
+                transaction.commit()?;
             } else {
-                transaction.roll_back()?
+                transaction.roll_back()?;
             }
             done()
         }

@@ -43,7 +43,7 @@ impl Control {
         })
     }
 
-    /// Changes a row, as a person does: SystemModstamp and LastModifiedDate move.
+    /// Changes a row, as a person does: SystemModstamp and `LastModifiedDate` move.
     ///
     /// # Errors
     /// What Salesforce answers to an update that it refuses.
@@ -155,6 +155,7 @@ impl Control {
             object,
             fields,
             next: 0,
+            position: 0,
             buffer: Vec::new(),
         })
     }
@@ -275,9 +276,12 @@ pub struct Rows {
     object: String,
     /// In lower case.
     fields: Option<Vec<String>>,
+    /// The first row that was not looked at.
     next: u64,
-    /// Last first.
-    buffer: Vec<Row>,
+    /// The row after the last one that was given out.
+    position: u64,
+    /// With their numbers, last first.
+    buffer: Vec<(u64, Row)>,
 }
 
 /// Rows that are read under one lock.
@@ -288,12 +292,13 @@ impl Rows {
     #[must_use]
     pub(super) fn from(mut self, n: u64) -> Self {
         self.next = n;
+        self.position = n;
         self
     }
 
-    /// The number of the row after the last one that was read.
+    /// The number of the row after the last one that was given out.
     pub(super) fn position(&self) -> u64 {
-        self.next
+        self.position
     }
 }
 
@@ -306,6 +311,7 @@ impl Iterator for Rows {
             let object = store.schema.object(&self.object)?;
             let end = store.table(object)?.end();
             if self.next >= end {
+                self.position = end;
                 return None;
             }
             let until = end.min(self.next + READ_AHEAD);
@@ -314,11 +320,13 @@ impl Iterator for Rows {
             self.buffer = (self.next..until)
                 .rev()
                 .filter_map(|n| store.record(object, n, look))
-                .map(|record| read(&record, fields))
+                .map(|record| (record.n, read(&record, fields)))
                 .collect();
             self.next = until;
         }
-        self.buffer.pop()
+        let (n, row) = self.buffer.pop()?;
+        self.position = n + 1;
+        Some(row)
     }
 }
 

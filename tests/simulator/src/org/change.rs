@@ -1,8 +1,8 @@
-//! Changes of rows inside a transaction: create, update, delete, undelete, merge, hard delete.
+//! Changes of rows inside a transaction: create and update, and the row as the transaction sees it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{
     WriteError,
@@ -34,7 +34,7 @@ pub(crate) struct Context {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Stamps {
-    /// A person's change: SystemModstamp and LastModifiedDate move.
+    /// A person's change: SystemModstamp and `LastModifiedDate` move.
     #[default]
     Both,
     /// An automated process: SystemModstamp moves.
@@ -133,184 +133,8 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
-    /// Deletes a row, and with it those whose parent it is.
-    pub(crate) fn delete(&mut self, object: &str, id: &str) -> Result<(), WriteError> {
-        let object = self.store.object(object)?;
-        if !object.deletable {
-            return Err(WriteError::new(
-                "INSUFFICIENT_ACCESS_OR_READONLY",
-                format!("rows of {} cannot be deleted", object.name),
-            ));
-        }
-        self.delete_row(object, number(object, id)?, None, None)
-    }
-
-    /// Takes a row back out of the recycle bin, with those that went with it.
-    pub(crate) fn undelete(&mut self, object: &str, id: &str) -> Result<(), WriteError> {
-        let object = self.store.object(object)?;
-        let n = number(object, id)?;
-        let row = self.row(object, n)?;
-        if !matches!(row.state, State::Deleted { in_bin: true, .. }) {
-            return Err(WriteError::new(
-                "UNDELETE_FAILED",
-                format!("{} {id} is not in the recycle bin", object.name),
-            ));
-        }
-        self.restore(object, n, &row);
-        for child in self.store.schema.objects() {
-            let Some(table) = self.store.table(child) else { continue };
-            for number in self.with_pending(child, table.changed().collect()) {
-                let Ok(row) = self.row(child, number) else { continue };
-                let along = matches!(&row.state, State::Deleted { in_bin: true, with: Some((name, parent)), .. }
-                    if *name == object.name && *parent == n);
-                if along {
-                    self.restore(child, number, &row);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Deletes rows past the recycle bin: nobody sees them again, and only the delete log tells.
-    pub(crate) fn hard_delete(&mut self, object: &str, id: &str) -> Result<(), WriteError> {
-        let object = self.store.object(object)?;
-        let n = number(object, id)?;
-        let row = self.row(object, n)?;
-        if row.state == State::Live {
-            self.log(object, n, Some(self.context.now.as_second()));
-        }
-        let stamp = self.context.now.as_second();
-        self.put(object, n, Values::clone(&row.values), State::Gone, stamp);
-        Ok(())
-    }
-
-    /// Empties the recycle bin of an object: its rows stay visible to queryAll for a while. Returns how many they were.
-    pub(crate) fn empty_bin(&mut self, object: &str) -> Result<u64, WriteError> {
-        let object = self.store.object(object)?;
-        let Some(table) = self.store.table(object) else {
-            return Ok(0);
-        };
-        let gone_from = later(
-            self.context.now,
-            SignedDuration::from_hours(i64::from(self.context.gone_hours)),
-        );
-        let mut emptied = 0;
-        for n in self.with_pending(object, table.changed().collect()) {
-            let Ok(row) = self.row(object, n) else { continue };
-            if let State::Deleted { in_bin: true, with, .. } = row.state.clone() {
-                let state = State::Deleted {
-                    gone_from,
-                    in_bin: false,
-                    with,
-                };
-                self.put(object, n, Values::clone(&row.values), state, row.stamp);
-                emptied += 1;
-            }
-        }
-        Ok(emptied)
-    }
-
-    /// Merges rows into one: the losers are deleted and point to it, their children become its own.
-    pub(crate) fn merge(&mut self, object: &str, master: &str, losers: &[String]) -> Result<(), WriteError> {
-        let object = self.store.object(object)?;
-        if !object.mergeable {
-            return Err(WriteError::new(
-                "INVALID_TYPE_FOR_OPERATION",
-                format!("{} cannot be merged", object.name),
-            ));
-        }
-        let winner = number(object, master)?;
-        let winner_id = Generator::id(object, winner);
-        if losers.iter().any(|loser| number(object, loser) == Ok(winner)) {
-            return Err(WriteError::new(
-                "INVALID_OPERATION",
-                "a row cannot be merged into itself",
-            ));
-        }
-        for loser in losers {
-            let n = number(object, loser)?;
-            for relationship in self.store.schema.child_relationships(&object.name) {
-                let child = self.store.object(&relationship.child_object)?;
-                for number in self.children(child, &relationship.field, object, n) {
-                    let id = Generator::id(child, number);
-                    let moved = [(relationship.field.clone(), winner_id.clone())];
-                    self.update(&child.name, &id, &moved, Stamps::Both)?;
-                }
-            }
-            self.delete_row(object, n, None, Some(&winner_id))?;
-        }
-        self.update(&object.name, master, &[], Stamps::Both)
-    }
-
-    fn delete_row(
-        &mut self,
-        object: &Object,
-        n: u64,
-        with: Option<(String, u64)>,
-        master: Option<&str>,
-    ) -> Result<(), WriteError> {
-        let row = self.row(object, n)?;
-        if row.state != State::Live {
-            return Err(WriteError::new(
-                "ENTITY_IS_DELETED",
-                format!("a row of {} is deleted already", object.name),
-            ));
-        }
-        let cascade = with.clone().unwrap_or_else(|| (object.name.clone(), n));
-        let mut all = Values::clone(&row.values);
-        let now = to_wire(self.context.now);
-        for field in ["LastModifiedDate", "SystemModstamp"] {
-            set(object, &mut all, field, &now);
-        }
-        set(object, &mut all, "LastModifiedById", &self.context.user_id);
-        if let Some(master) = master {
-            set(object, &mut all, "MasterRecordId", master);
-        }
-        let gone_from = later(
-            self.context.now,
-            SignedDuration::from_hours(24 * i64::from(self.context.bin_days)),
-        );
-        self.put(
-            object,
-            n,
-            all,
-            State::Deleted {
-                gone_from,
-                in_bin: true,
-                with,
-            },
-            self.context.now.as_second(),
-        );
-        self.log(object, n, Some(self.context.now.as_second()));
-        for relationship in self.store.schema.child_relationships(&object.name) {
-            if !relationship.cascade_delete && !relationship.restricted_delete {
-                continue;
-            }
-            let child = self.store.object(&relationship.child_object)?;
-            for number in self.children(child, &relationship.field, object, n) {
-                if relationship.restricted_delete {
-                    let message = format!("rows of {} point to a row of {}", child.name, object.name);
-                    return Err(WriteError::new("DELETE_FAILED", message));
-                }
-                self.delete_row(child, number, Some(cascade.clone()), None)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn restore(&mut self, object: &Object, n: u64, row: &Version) {
-        let mut all = Values::clone(&row.values);
-        let now = to_wire(self.context.now);
-        for field in ["LastModifiedDate", "SystemModstamp"] {
-            set(object, &mut all, field, &now);
-        }
-        all.remove("MasterRecordId");
-        self.put(object, n, all, State::Live, self.context.now.as_second());
-        self.log(object, n, None);
-    }
-
     /// Live rows that point to a row.
-    fn children(&self, child: &Object, reference: &str, parent: &Object, n: u64) -> Vec<u64> {
+    pub(super) fn children(&self, child: &Object, reference: &str, parent: &Object, n: u64) -> Vec<u64> {
         let Some(field) = child.field(reference) else {
             return Vec::new();
         };
@@ -329,7 +153,7 @@ impl<'a> Change<'a> {
     }
 
     /// These rows, and those of the object that this transaction has written.
-    fn with_pending(&self, object: &Object, mut numbers: Vec<u64>) -> Vec<u64> {
+    pub(super) fn with_pending(&self, object: &Object, mut numbers: Vec<u64>) -> Vec<u64> {
         let own = (object.name.clone(), 0)..=(object.name.clone(), u64::MAX);
         numbers.extend(self.transaction.rows.range(own).map(|((_, n), _)| *n));
         numbers.sort_unstable();
@@ -338,7 +162,7 @@ impl<'a> Change<'a> {
     }
 
     /// The row as this transaction sees it.
-    fn row(&self, object: &Object, n: u64) -> Result<Version, WriteError> {
+    pub(super) fn row(&self, object: &Object, n: u64) -> Result<Version, WriteError> {
         if let Some(pending) = self.transaction.rows.get(&(object.name.clone(), n)) {
             return match &pending.state {
                 State::Gone => Err(WriteError::missing(&object.name, &Generator::id(object, n))),
@@ -387,7 +211,7 @@ impl<'a> Change<'a> {
         record.value_of(field).map(std::borrow::Cow::into_owned)
     }
 
-    fn put(&mut self, object: &Object, n: u64, values: Values, state: State, stamp: i64) {
+    pub(super) fn put(&mut self, object: &Object, n: u64, values: Values, state: State, stamp: i64) {
         let mut row = Version {
             sequence: 0,
             stamp,
@@ -395,13 +219,13 @@ impl<'a> Change<'a> {
             state,
         };
         if let Some(name) = self.joined_name(object, n, &row) {
-            Arc::make_mut(&mut row.values).insert("Name".to_owned(), name);
+            Arc::make_mut(&mut row.values).insert("Name".to_owned(), Some(name).filter(|name| !name.is_empty()));
         }
         self.transaction.rows.insert((object.name.clone(), n), row);
     }
 
     /// A person's Name, joined from its components where one of them was changed.
-    fn joined_name(&self, object: &Object, n: u64, row: &Version) -> Option<Option<String>> {
+    fn joined_name(&self, object: &Object, n: u64, row: &Version) -> Option<String> {
         if !object
             .components("Name")
             .any(|field| row.values.contains_key(&field.name))
@@ -412,11 +236,13 @@ impl<'a> Change<'a> {
             .into_iter()
             .filter_map(|part| self.text(object, n, row, part))
             .collect();
-        Some((!parts.is_empty()).then(|| parts.join(" ")))
+        Some(parts.join(" "))
     }
 
-    fn log(&mut self, object: &Object, n: u64, at: Option<i64>) {
-        self.transaction.log.push((object.name.clone(), n, at));
+    pub(super) fn log(&mut self, object: &Object, n: u64) {
+        self.transaction
+            .log
+            .push((object.name.clone(), n, self.context.now.as_second()));
     }
 }
 
@@ -425,11 +251,7 @@ pub(crate) fn number(object: &Object, id: &str) -> Result<u64, WriteError> {
     Generator::number(object, id).ok_or_else(|| WriteError::missing(&object.name, id))
 }
 
-fn later(moment: Timestamp, by: SignedDuration) -> Timestamp {
-    moment.saturating_add(by).unwrap_or(Timestamp::MAX)
-}
-
-fn set(object: &Object, values: &mut Values, field: &str, text: &str) {
+pub(super) fn set(object: &Object, values: &mut Values, field: &str, text: &str) {
     if object.field(field).is_some() {
         values.insert(field.to_owned(), Some(text.to_owned()));
     }

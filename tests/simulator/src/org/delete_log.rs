@@ -31,7 +31,7 @@ impl DeleteLog {
     }
 
     /// Takes a row out.
-    pub(crate) fn forget(&mut self, n: u64) {
+    fn forget(&mut self, n: u64) {
         if let Some(at) = self.by_row.remove(&n) {
             self.entries.remove(&(at, n));
         }

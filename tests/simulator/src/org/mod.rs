@@ -6,6 +6,7 @@ pub(crate) mod access;
 pub(crate) mod change;
 pub(crate) mod cursor;
 mod delete_log;
+mod deletes;
 pub(crate) mod limits;
 pub(crate) mod query;
 pub(crate) mod record;
@@ -114,6 +115,10 @@ impl Org {
                 ("Username".to_owned(), login.username.clone()),
                 ("Email".to_owned(), login.username.clone()),
                 ("IsActive".to_owned(), "true".to_owned()),
+                ("UserType".to_owned(), "Standard".to_owned()),
+                ("LanguageLocaleKey".to_owned(), "en_US".to_owned()),
+                ("LocaleSidKey".to_owned(), "en_US".to_owned()),
+                ("TimeZoneSidKey".to_owned(), "America/New_York".to_owned()),
             ];
             store.write(None, &context, |change| {
                 change.update("User", &user_id, &values, change::Stamps::Neither)

@@ -81,16 +81,15 @@ fn place(nodes: &mut Vec<Node>, path: &FieldPath, hops: &[Hop]) {
         Node::Parent { hop, nodes } if hop.relationship == first.relationship => Some(nodes),
         Node::Parent { .. } | Node::Field(_) | Node::Children { .. } => None,
     });
-    match existing {
-        Some(inner) => place(inner, path, rest),
-        None => {
-            let mut inner = Vec::new();
-            place(&mut inner, path, rest);
-            nodes.push(Node::Parent {
-                hop: first.clone(),
-                nodes: inner,
-            });
-        }
+    if let Some(inner) = existing {
+        place(inner, path, rest);
+    } else {
+        let mut inner = Vec::new();
+        place(&mut inner, path, rest);
+        nodes.push(Node::Parent {
+            hop: first.clone(),
+            nodes: inner,
+        });
     }
 }
 

@@ -122,7 +122,10 @@ pub(crate) fn deleted(store: &Store, asked: Asked<'_>, start: Timestamp, end: Ti
         .flat_map(|log| log.range(window.from.as_second(), window.to.as_second()));
     for (at, n) in entries {
         let record = store.record(asked.object, n, asked.look);
-        if record.is_some_and(|record| !store.sees(asked.viewer, &record)) {
+        let hidden = record.is_some_and(|record| {
+            !store.sees(asked.viewer, &record) || (!record.deleted() && !asked.settings.undeleted_stays_logged)
+        });
+        if hidden {
             continue;
         }
         if records.len() == most {

@@ -62,7 +62,7 @@ impl Store {
             return Err(WriteError::new("INVALID_OPERATION", format!("{object}.{name} exists")));
         }
         let (object, before) = (owner.name.clone(), own.clone());
-        self.schema.field_mut(&object, &before.name)?.name = name.to_owned();
+        name.clone_into(&mut self.schema.field_mut(&object, &before.name)?.name);
         self.table_mut(&object).rename_field(&before.name, name);
         let origin = self
             .origins

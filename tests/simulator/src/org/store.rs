@@ -43,8 +43,8 @@ pub(crate) struct Transaction {
     pub(crate) begun: Timestamp,
     /// Object and number, and the row as it will be.
     pub(crate) rows: BTreeMap<(String, u64), Version>,
-    /// Changes of the delete log: object, number, time in seconds; no time takes the row out.
-    pub(crate) log: Vec<(String, u64, Option<i64>)>,
+    /// Entries of the delete log: object, number, time in seconds.
+    pub(crate) log: Vec<(String, u64, i64)>,
 }
 
 impl Transaction {
@@ -293,11 +293,7 @@ impl Store {
             self.table_mut(&object).push(n, Version { sequence, ..version });
         }
         for (object, n, at) in transaction.log {
-            let log = &mut self.table_mut(&object).deletes;
-            match at {
-                Some(at) => log.note(n, at),
-                None => log.forget(n),
-            }
+            self.table_mut(&object).deletes.note(n, at);
         }
     }
 }

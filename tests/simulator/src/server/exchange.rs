@@ -56,7 +56,7 @@ pub(crate) async fn answer(
 ) -> Result<Response<Body>, NoAnswer> {
     let path = request.uri().path().to_owned();
     match path::service(&path) {
-        Service::Control(rest) => Ok(Box::pin(control::http::answer(org, rest.to_owned(), request)).await),
+        Service::Control(below) => Ok(Box::pin(control::http::answer(org, below.to_owned(), request)).await),
         Service::Versions => Box::pin(versions(org, &request, &reset)).await,
         Service::Rest => Ok(respond::rest_not_found()),
         Service::Unknown => Ok(respond::not_found()),

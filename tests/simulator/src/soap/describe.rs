@@ -63,7 +63,7 @@ pub(super) fn sobjects(session: &Session<'_>) -> Result<Reply, Fault> {
     Ok(Reply::new(writer, names.len()))
 }
 
-/// The members of DescribeGlobalSObjectResult.
+/// The members of `DescribeGlobalSObjectResult`.
 fn summary(writer: &mut Writer, object: &Object, labels: &Labels<'_>) {
     writer.flag("activateable", object.activateable);
     writer.leaf_or_nil("associateEntityType", object.associate_entity_type.as_deref());
@@ -95,7 +95,7 @@ fn summary(writer: &mut Writer, object: &Object, labels: &Labels<'_>) {
     writer.flag("updateable", object.updateable);
 }
 
-/// The members of DescribeSObjectResult.
+/// The members of `DescribeSObjectResult`.
 fn describe(writer: &mut Writer, view: View<'_>, object: &Object, labels: &Labels<'_>) {
     writer.flag("activateable", object.activateable);
     writer.leaf_or_nil("associateEntityType", object.associate_entity_type.as_deref());

@@ -109,7 +109,7 @@ impl Fault {
         }
     }
 
-    /// A fault of login; whatever the code, the element is LoginFault.
+    /// A fault of login; whatever the code, the element is `LoginFault`.
     pub(crate) fn login(code: &str, message: impl Into<String>) -> Self {
         Self {
             element: Some(FaultElement::LoginFault),
@@ -117,7 +117,7 @@ impl Fault {
         }
     }
 
-    /// The version has no login() (salesforce-api.md 3.6).
+    /// The version has no `login()` (salesforce-api.md 3.6).
     pub(crate) fn login_unavailable(version: u32) -> Self {
         Self::new(
             "INVALID_OPERATION",
@@ -227,7 +227,7 @@ pub(crate) const MUST_USE_TOKEN: &str = "Invalid username, password, security to
      to Salesforce. From your personal settings, enter Reset My Security Token in the Quick Find box, then select Reset \
      My Security Token.";
 
-/// The org does not allow login() (salesforce-api.md 3.6).
+/// The org does not allow `login()` (salesforce-api.md 3.6).
 pub(crate) const LOGIN_DISABLED: &str = "SOAP API login() is disabled by default in this org. Contact the org \
      administrator to enable SOAP API login().";
 

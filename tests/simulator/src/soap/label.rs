@@ -1,4 +1,4 @@
-//! Labels in the language that LocaleOptions asks for.
+//! Labels in the language that `LocaleOptions` asks for.
 
 use super::{Session, fault::Fault};
 use crate::org::store::Store;

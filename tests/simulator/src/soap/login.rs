@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{lock, org::Org};
 
-/// The newest version that has login() (salesforce-api.md 2.4).
+/// The newest version that has `login()` (salesforce-api.md 2.4).
 const LAST_LOGIN_VERSION: u32 = 64;
 
 /// Answers login: the gates of the version and the org, then those of the user.

@@ -10,6 +10,7 @@ mod replication;
 pub(crate) mod request;
 mod sobject;
 mod userinfo;
+mod write;
 mod xml;
 
 use self::{
@@ -219,6 +220,9 @@ fn call(session: &Session<'_>, version: u32) -> Result<Reply, Fault> {
         "retrieve" => query::retrieve(session),
         "getUpdated" => replication::get_updated(session),
         "getDeleted" => replication::get_deleted(session),
+        "create" | "update" => write::save(session),
+        "delete" | "undelete" | "emptyRecycleBin" => write::by_ids(session),
+        "merge" => Ok(write::merge(session)),
         other => Err(request::no_operation(request::PARTNER, other)),
     }
 }

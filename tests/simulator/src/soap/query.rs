@@ -196,7 +196,13 @@ pub(super) fn retrieve(session: &Session<'_>) -> Result<Reply, Fault> {
         look: session.org.look(),
     };
     let parts = sobject::parts(&runner, object, &fields, Scope::Live);
-    let mut writer = session.reply(Declares::Records, 4_096 + ids.len() * 1_024);
+    let typed = object.fields.iter().any(|field| field.field_type == FieldType::AnyType);
+    let declares = if typed {
+        Declares::RecordsAndSchema
+    } else {
+        Declares::Records
+    };
+    let mut writer = session.reply(declares, 4_096 + ids.len() * 1_024);
     writer.raw("<retrieveResponse>");
     for own in &ids {
         if id::to_18(own).is_none() {

@@ -76,7 +76,7 @@ impl Request {
     /// A member of the call that must be there.
     ///
     /// # Errors
-    /// MISSING_ARGUMENT.
+    /// `MISSING_ARGUMENT`.
     pub(crate) fn argument(&self, name: &str) -> Result<&str, Fault> {
         self.call
             .text_of(name)

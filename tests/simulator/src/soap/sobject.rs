@@ -41,7 +41,7 @@ pub(super) enum Part<'a> {
         element: String,
         reference: &'a str,
         query: &'a crate::soql::Checked,
-        program: Program,
+        program: Box<Program>,
         nodes: &'a [Node],
     },
     /// A field that the schema has lost since the query began: null.
@@ -72,7 +72,7 @@ pub(super) fn parts<'a>(runner: &Runner<'a>, object: &'a Object, nodes: &'a [Nod
                 element: format!("sf:{relationship}"),
                 reference,
                 query,
-                program: runner.compile(query, scope),
+                program: Box::new(runner.compile(query, scope)),
                 nodes,
             },
         })
@@ -185,18 +185,19 @@ fn nested<'a>(
 }
 
 fn field<'a>(writer: &mut Writer, record: &Record<'a>, field: &'a Field, element: &str) {
-    match field.field_type {
-        FieldType::Address => address(writer, record, field, element),
-        FieldType::Location => location(writer, record, field, element),
-        FieldType::AnyType => match record.value(field) {
-            Some(text) => {
-                writer.open(&format!("{element} xsi:type=\"{}\"", Generator::any_type(&text)));
-                writer.text(&text);
-                writer.close(element);
-            }
-            None => writer.nil(element),
-        },
-        _ => writer.leaf_or_nil(element, record.value(field).as_deref()),
+    if field.field_type == FieldType::Address {
+        return address(writer, record, field, element);
+    }
+    if field.field_type == FieldType::Location {
+        return location(writer, record, field, element);
+    }
+    match record.value(field) {
+        Some(text) if field.field_type == FieldType::AnyType => {
+            writer.open(&format!("{element} xsi:type=\"{}\"", Generator::any_type(&text)));
+            writer.text(&text);
+            writer.close(element);
+        }
+        value => writer.leaf_or_nil(element, value.as_deref()),
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn get_user_info(session: &Session<'_>, version: u32) -> Reply {
     Reply::new(writer, 1)
 }
 
-/// Writes the members of GetUserInfoResult.
+/// Writes the members of `GetUserInfoResult`.
 pub(super) fn write(writer: &mut Writer, org: &Org, caller: &Caller, version: u32) {
     let store = org.store();
     let user = store
