@@ -106,14 +106,14 @@ pub(crate) fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>
         .join("\n")
 }
 
-/// A number with thin groups of three, as people read large ones: `1 234 567`.
+/// A number in groups of three, as people read large ones: `1,234,567`.
 pub(crate) fn grouped(number: impl Into<i128>) -> String {
     let number: i128 = number.into();
     let digits = number.unsigned_abs().to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3 + 1);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(' ');
+            text.push(',');
         }
         text.push(digit);
     }
@@ -142,9 +142,9 @@ mod tests {
     fn large_numbers_are_grouped() {
         assert_eq!(grouped(0), "0");
         assert_eq!(grouped(999), "999");
-        assert_eq!(grouped(1_234_567), "1 234 567");
-        assert_eq!(grouped(-1000), "-1 000");
+        assert_eq!(grouped(1_234_567), "1,234,567");
+        assert_eq!(grouped(-1000), "-1,000");
         assert_eq!(count(1, "row", "rows"), "1 row");
-        assert_eq!(count(2000, "row", "rows"), "2 000 rows");
+        assert_eq!(count(2000, "row", "rows"), "2,000 rows");
     }
 }

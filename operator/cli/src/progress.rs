@@ -5,11 +5,12 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use replication::{
     plan::ObjectName,
     progress::{Event, Observer, RunKind},
@@ -40,13 +41,17 @@ impl Bars {
 }
 
 /// Rows of an unknown number.
-const OPEN: &str = "{spinner} {msg} {human_pos} rows, {per_sec}, {elapsed}";
+const OPEN: &str = "{spinner} {msg} {human_pos} rows, {rate} rows/s, {elapsed}";
 
 /// Rows of a known number.
-const BOUNDED: &str = "{spinner} {msg} {wide_bar} {human_pos}/{human_len} rows, {per_sec}, {eta} left";
+const BOUNDED: &str = "{spinner} {msg} {wide_bar} {human_pos}/{human_len} rows, {rate} rows/s, {eta} left";
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    // Indicatif's own rate has four decimals, of which none matters.
+    style.with_key("rate", |state: &ProgressState, text: &mut dyn fmt::Write| {
+        write!(text, "{:.0}", state.per_sec()).ok();
+    })
 }
 
 impl Observer for Bars {

@@ -115,7 +115,7 @@ impl PlanOutput {
         lines.push(String::new());
         let calls = plan.api_calls;
         lines.push(format!(
-            "API calls   {} a day where nothing changes, by {}; each 2 000 changed rows are one more",
+            "API calls   {} a day where nothing changes, by {}; each 2,000 changed rows are one more",
             printer::grouped(calls.calls_per_day),
             printer::count(calls.runs_per_day, "run", "runs")
         ));

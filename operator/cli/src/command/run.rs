@@ -99,7 +99,7 @@ async fn replicate(arguments: Run, context: &Context, token: &CancellationToken)
         }
         return Ok(Exit::of_tick(&report));
     }
-    tracing::info!(%replicator, runs = %schedule, objects = chosen.join(","), "replicating");
+    tracing::info!(%replicator, trigger = %schedule, objects = chosen.join(","), "replicating");
     let tell = |report: &TickReport| {
         log(report);
         context.printer.next(
