@@ -15,6 +15,27 @@
 //! allowed), and refused by [`validate`].
 //!
 //! Knows no Salesforce, no database and no Kubernetes client.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let file = "
+//! apiVersion: salesforce-replicator.io/v1alpha1
+//! kind: SalesforceReplicator
+//! metadata: {name: crm}
+//! spec:
+//!   connection: {auth: {password: {secretRef: {name: crm-salesforce}}}}
+//!   destination: {sqlite: {file: crm.db}}
+//!   objects: [{name: Contact, tabel: people}]
+//! ";
+//! let problems = crds::validate::validate(&serde_saphyr::from_str(file)?).unwrap_err();
+//! assert_eq!(problems[0].to_string(), "spec.objects[0].tabel: unknown field; did you mean table?");
+//!
+//! let resource = crds::validate::validate(&serde_saphyr::from_str(&file.replace("tabel", "table"))?).unwrap();
+//! assert_eq!(resource.spec.objects[0].table.as_deref(), Some("people"));
+//! assert_eq!(crds::Schedule::new(&resource.spec.trigger).unwrap().to_string(), "every 5m");
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod annotation;
 pub mod validate;

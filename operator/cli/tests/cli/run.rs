@@ -67,6 +67,19 @@ async fn the_next_run_brings_what_changed_and_costs_a_query_for_each_object() {
 }
 
 #[tokio::test]
+async fn a_kind_that_no_object_needs_is_nothing_to_do() {
+    let bench = Bench::new().await;
+    bench.write(&["Lead"], "");
+    let kind = |kind| [&ONCE[..], &["--kind", kind]].concat();
+    let first = bench.run(&kind("incremental")).await.ended(0);
+    assert!(
+        first.stdout.contains("Initial"),
+        "an object without state starts with Initial: {first:?}"
+    );
+    assert_eq!(bench.run(&kind("initial")).await.ended(0).stdout, "nothing to do\n");
+}
+
+#[tokio::test]
 async fn only_the_objects_that_are_named_run() {
     let bench = Bench::new().await;
     let report = bench

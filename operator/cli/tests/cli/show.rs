@@ -73,6 +73,22 @@ async fn plan_says_what_the_destination_has() {
 }
 
 #[tokio::test]
+async fn plan_shows_what_a_run_would_be_refused_for_and_ends_with_6() {
+    let bench = bench().await;
+    bench
+        .database()
+        .execute_batch("CREATE TABLE contact (mine TEXT)")
+        .unwrap();
+    let finished = bench.run(&["plan", "-f", "crm.yaml"]).await.ended(6);
+    assert!(finished.stdout.contains("Contact -> contact"), "{finished:?}");
+    assert!(finished.stdout.contains("a run would be refused"), "{finished:?}");
+    assert!(
+        finished.stderr.starts_with("error: ") && finished.stderr.contains("contact"),
+        "{finished:?}"
+    );
+}
+
+#[tokio::test]
 async fn plan_lists_all_problems_at_once() {
     let bench = bench().await;
     let objects = "    - {name: Contcat}\n    - {name: Lead, fields: [{source: Compny, column: company}]}\n";
