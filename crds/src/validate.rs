@@ -12,9 +12,14 @@
 //!
 //! An explicit null counts as absent: that is what is left of a section whose lines were all commented out.
 
-use std::{collections::BTreeSet, fmt, sync::OnceLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::OnceLock,
+};
 
-use kube::core::cel::{ErrorKind, Validator};
+use kube::core::cel::{CompiledSchema, ErrorKind, Validator, compile_schema};
+use regex::Regex;
 use serde_json::{Map, Value};
 
 use crate::{API_VERSION, KIND, SalesforceReplicator, Schedule, ScheduleError, manifest, nearest};
@@ -144,6 +149,36 @@ fn schema() -> &'static Value {
     })
 }
 
+/// Its CEL rules, which cost more to compile than to evaluate.
+fn rules() -> &'static CompiledSchema {
+    static RULES: OnceLock<CompiledSchema> = OnceLock::new();
+    RULES.get_or_init(|| compile_schema(schema()))
+}
+
+/// Names of Kubernetes objects (RFC 1123 subdomains).
+const NAME_PATTERN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
+/// The patterns of the schema, compiled once: a resource may have thousands of names. One that does not compile here
+/// matches nothing, which a test would show.
+fn patterns() -> &'static BTreeMap<String, Regex> {
+    static PATTERNS: OnceLock<BTreeMap<String, Regex>> = OnceLock::new();
+    PATTERNS.get_or_init(|| {
+        let mut patterns = BTreeSet::from([NAME_PATTERN.to_owned()]);
+        collect_patterns(schema(), &mut patterns);
+        patterns
+            .into_iter()
+            .filter_map(|pattern| Some((pattern.clone(), Regex::new(&pattern).ok()?)))
+            .collect()
+    })
+}
+
+fn collect_patterns(schema: &Value, into: &mut BTreeSet<String>) {
+    into.extend(schema.get("pattern").and_then(Value::as_str).map(str::to_owned));
+    let properties = schema.get("properties").and_then(Value::as_object);
+    let below = properties.into_iter().flat_map(Map::values).chain(schema.get("items"));
+    below.for_each(|schema| collect_patterns(schema, into));
+}
+
 fn drop_nulls(value: &mut Value) {
     match value {
         Value::Object(members) => {
@@ -207,7 +242,7 @@ fn check_envelope(document: &Value, problems: &mut Vec<Problem>) {
                 check_known(key, &METADATA, &metadata, problems);
             }
             let name_schema = serde_json::json!({
-                "type": "string", "minLength": 1, "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+                "type": "string", "minLength": 1, "pattern": NAME_PATTERN
             });
             match fields.get("name") {
                 Some(name) => check(&name_schema, name, &metadata.key("name"), problems),
@@ -382,7 +417,7 @@ fn check_string(schema: &Value, text: &str, path: &Path, problems: &mut Vec<Prob
         return;
     }
     if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
-        && !regex::Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
+        && !patterns().get(pattern).is_some_and(|compiled| compiled.is_match(text))
     {
         problems.push(Problem {
             path: path.clone(),
@@ -450,7 +485,7 @@ fn bound(schema: &Value, name: &str) -> Option<i64> {
 /// The CEL rules. A rule that cannot be evaluated says something only where the schema found nothing: a missing or
 /// mistyped field makes rules over it fail with words that help nobody.
 fn check_rules(document: &Value, problems: &mut Vec<Problem>) {
-    let Err(errors) = Validator::new().validate(schema(), document, None) else {
+    let Err(errors) = Validator::new().validate_compiled(rules(), document, None) else {
         return;
     };
     let sound = problems.is_empty();

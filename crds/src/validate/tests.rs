@@ -349,6 +349,16 @@ fn bounds_of_an_object_refuse_what_lies_outside() {
 }
 
 #[test]
+fn every_pattern_of_the_schema_compiles() {
+    let mut all = BTreeSet::new();
+    collect_patterns(schema(), &mut all);
+    assert!(all.len() > 5, "{all:?}");
+    for pattern in all {
+        assert!(patterns().contains_key(&pattern), "{pattern}");
+    }
+}
+
+#[test]
 fn a_pattern_comes_with_an_example() {
     let found = after("/spec/objects", json!([{"name": "My Contact"}]));
     assert_eq!(
