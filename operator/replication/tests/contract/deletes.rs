@@ -271,6 +271,21 @@ pub(crate) async fn in_a_segment_the_newer_of_row_and_delete_counts<H: Harness>(
     }
 }
 
+/// The same sentence for a record that came and went between two runs: its older form is never written, not even for
+/// the time until the deletes are applied.
+pub(crate) async fn a_record_that_came_and_went_in_a_segment_never_becomes_a_row<H: Harness>() {
+    for deletes in [Deletes::Remove, Deletes::Mark] {
+        let (harness, mut table) = with_rows::<H>(deletes).await;
+        let before = harness.fingerprint().await;
+        for rows in [[Row::new(9, 6), Row::deleted(9, 7)], [Row::deleted(9, 7), Row::new(9, 6)]] {
+            assert_eq!(MERGE.write(&mut table, &rows).await.unwrap(), counts(0, 0, 0), "{rows:?}");
+            assert_eq!(harness.fingerprint().await, before, "{rows:?}");
+        }
+        assert_eq!(names(&harness, &contact(deletes)).await.len(), 3);
+        assert!(pending(&harness).await.is_empty());
+    }
+}
+
 /// `ObjectPlan::is_deleted`: "without it every row is live".
 pub(crate) async fn without_is_deleted_every_row_is_live<H: Harness>() {
     let harness = H::start().await;

@@ -87,6 +87,7 @@ macro_rules! contract_suite {
                 a_marked_row_is_not_noted_again,
                 a_delete_in_a_direct_load_never_becomes_a_row,
                 in_a_segment_the_newer_of_row_and_delete_counts,
+                a_record_that_came_and_went_in_a_segment_never_becomes_a_row,
                 without_is_deleted_every_row_is_live,
                 a_pending_delete_survives_a_crash,
             },
