@@ -26,6 +26,8 @@ pub struct Call {
     pub object: Option<String>,
     /// Who called.
     pub username: Option<String>,
+    /// `CallOptions/client`
+    pub client: Option<String>,
     /// SOQL of a query.
     pub soql: Option<String>,
     /// Locator of a queryMore.
@@ -62,6 +64,7 @@ impl Call {
             version: String::new(),
             object: None,
             username: None,
+            client: None,
             soql: None,
             locator: None,
             window: None,

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::ClockStart, soap::fault::FaultPrefix};
+use crate::{clock::ClockStart, schema::PersonAccounts, soap::fault::FaultPrefix};
 
 /// What an org is made of at its start. Everything else can be changed while it runs, by `Control`.
 #[derive(Debug, Clone)]
@@ -43,6 +43,8 @@ pub struct Config {
     pub organization_name: String,
     /// A sandbox.
     pub sandbox: bool,
+    /// Accounts may be persons.
+    pub person_accounts: PersonAccounts,
     /// What may be changed while it runs too.
     pub settings: Settings,
 }
@@ -92,6 +94,7 @@ impl Default for Config {
             organization_id: "00D000000000001EAA".to_owned(),
             organization_name: "Example, Inc.".to_owned(),
             sandbox: false,
+            person_accounts: PersonAccounts::Disabled,
             settings: Settings::default(),
         }
     }

@@ -102,6 +102,10 @@ async fn describe_sobjects_has_the_members_of_the_wsdl() {
          networkScopeFieldName queryable recordTypeInfos replicateable retrieveable searchLayoutable \
          searchable supportedScopes triggerable undeletable updateable urlDetail urlEdit urlNew"
     );
+    assert_eq!(
+        answer.text("urlDetail").unwrap(),
+        format!("http://{}/{{ID}}", client.address())
+    );
     let id = field(&answer.body, "Id").unwrap();
     assert_eq!(
         members(&format!("<fields>{id}</fields>"), "fields").join(" "),

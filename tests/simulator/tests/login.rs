@@ -374,3 +374,18 @@ async fn a_login_request_has_at_most_10_kilobytes() {
         "EXCEEDED_MAX_SIZE_REQUEST"
     );
 }
+
+#[tokio::test]
+async fn an_org_can_have_person_accounts() {
+    let persons = simulator::Config {
+        person_accounts: simulator::schema::PersonAccounts::Enabled,
+        ..config()
+    };
+    let client = Client::logged_in(persons).await;
+    let answer = client.call("<urn:getUserInfo/>").await.ok();
+    assert_eq!(answer.text("orgHasPersonAccounts").unwrap(), "true");
+    client
+        .query("SELECT IsPersonAccount, PersonEmail FROM Account LIMIT 1")
+        .await
+        .ok();
+}

@@ -9,6 +9,7 @@ use crate::{
         change::{Change, Context, Stamps, number},
     },
     schema::{Field, Object},
+    soap::envelope::is_forbidden,
 };
 
 /// A list of fields and texts, as a test writes it. An empty text is null.
@@ -265,7 +266,8 @@ pub struct Row {
     pub id: String,
     /// In the recycle bin, or on its way out of sight.
     pub deleted: bool,
-    /// Text by field, null as `None`; compound fields are left out, their components are there.
+    /// Text by field, null as `None`, without the characters that XML forbids; compound fields are left out, their
+    /// components are there.
     pub fields: BTreeMap<String, Option<String>>,
 }
 
@@ -330,6 +332,11 @@ impl Iterator for Rows {
     }
 }
 
+/// The API never sends them (salesforce-api.md 3.1).
+fn without_forbidden(text: &str) -> String {
+    text.chars().filter(|&character| !is_forbidden(character)).collect()
+}
+
 fn read(record: &crate::org::record::Record<'_>, fields: Option<&[String]>) -> Row {
     let object: &Object = record.object;
     let wanted = |field: &&Field| {
@@ -345,7 +352,7 @@ fn read(record: &crate::org::record::Record<'_>, fields: Option<&[String]>) -> R
             .map(|field| {
                 (
                     field.name.clone(),
-                    record.value(field).map(std::borrow::Cow::into_owned),
+                    record.value(field).map(|text| without_forbidden(&text)),
                 )
             })
             .collect(),

@@ -76,6 +76,7 @@ pub(crate) struct Org {
     pub(crate) organization_id: String,
     pub(crate) organization_name: String,
     pub(crate) sandbox: bool,
+    pub(crate) person_accounts: PersonAccounts,
     settings: RwLock<Settings>,
     store: RwLock<Store>,
     pub(crate) access: Mutex<Access>,
@@ -100,7 +101,7 @@ impl Org {
             .with_rows("Task", config.tasks)
             .with_rows("Case", config.cases)
             .with_rows("Specimen__c", config.specimens);
-        let mut store = Store::new(Schema::standard(PersonAccounts::Disabled), generator);
+        let mut store = Store::new(Schema::standard(config.person_accounts), generator);
         let mut access = Access::new(&config.organization_id, config.seed);
         let context = Context {
             now: clock.stamp(),
@@ -130,6 +131,7 @@ impl Org {
             organization_id: config.organization_id.clone(),
             organization_name: config.organization_name.clone(),
             sandbox: config.sandbox,
+            person_accounts: config.person_accounts,
             settings: RwLock::new(config.settings.clone()),
             store: RwLock::new(store),
             access: Mutex::new(access),

@@ -56,7 +56,7 @@ pub(super) fn sobjects(session: &Session<'_>) -> Result<Reply, Fault> {
     for name in &names {
         let object = view.object(name.trim()).ok_or_else(|| Fault::unknown_object(name))?;
         writer.open("result");
-        describe(&mut writer, view, object, &labels);
+        describe(&mut writer, view, object, &labels, session.origin);
         writer.close("result");
     }
     writer.close(response);
@@ -96,7 +96,7 @@ fn summary(writer: &mut Writer, object: &Object, labels: &Labels<'_>) {
 }
 
 /// The members of `DescribeSObjectResult`.
-fn describe(writer: &mut Writer, view: View<'_>, object: &Object, labels: &Labels<'_>) {
+fn describe(writer: &mut Writer, view: View<'_>, object: &Object, labels: &Labels<'_>, origin: &str) {
     writer.flag("activateable", object.activateable);
     writer.leaf_or_nil("associateEntityType", object.associate_entity_type.as_deref());
     writer.leaf_or_nil("associateParentEntity", object.associate_parent_entity.as_deref());
@@ -160,8 +160,7 @@ fn describe(writer: &mut Writer, view: View<'_>, object: &Object, labels: &Label
     writer.flag("triggerable", object.triggerable);
     writer.flag("undeletable", object.undeletable);
     writer.flag("updateable", object.updateable);
-    // Salesforce gives whole URLs of the instance; clients need a form, and `{ID}`.
-    let urls = object.urls("https://example.my.salesforce.com");
+    let urls = object.urls(origin);
     let [detail, edit, new] = urls.map(|urls| urls.map(Some)).unwrap_or_default();
     writer.leaf_or_nil("urlDetail", detail.as_deref());
     writer.leaf_or_nil("urlEdit", edit.as_deref());

@@ -117,21 +117,36 @@ impl Writer {
     }
 }
 
-/// The next character that cannot stand as it is, and what stands for it.
+/// The next character that cannot stand as it is, and what stands for it. Bytes are looked at, since most text has none:
+/// U+FFFE and U+FFFF are the only ones above ASCII, and both begin with EF.
 fn next_special(text: &str) -> Option<(usize, &'static str)> {
-    text.char_indices().find_map(|(at, character)| {
+    let mut from = 0;
+    loop {
+        let found = text.bytes().skip(from).position(|byte| {
+            matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'' | 0xef)
+                || (byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r'))
+        })?;
+        let at = from + found;
+        let character = text.get(at..)?.chars().next()?;
         let replacement = match character {
             '&' => "&amp;",
             '<' => "&lt;",
             '>' => "&gt;",
             '"' => "&quot;",
             '\'' => "&apos;",
-            '\t' | '\n' | '\r' => return None,
-            '\u{0}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => "",
-            _ => return None,
+            forbidden if is_forbidden(forbidden) => "",
+            _ => {
+                from = at + character.len_utf8();
+                continue;
+            }
         };
-        Some((at, replacement))
-    })
+        return Some((at, replacement));
+    }
+}
+
+/// Characters that XML 1.0 has no way to write; Salesforce drops them (salesforce-api.md 3.1).
+pub(crate) fn is_forbidden(character: char) -> bool {
+    matches!(character, '\u{0}'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}')
 }
 
 /// Begins an answer: prologue, envelope, header, body.
@@ -188,11 +203,11 @@ mod tests {
         let mut writer = Writer::default();
         writer.leaf(
             "a",
-            "M\u{fc}ller & S\u{f6}hne <\"O'Hara\">\n\ttwo\u{0}\u{b}\u{1f}\u{fffe}\u{ffff}!",
+            "M\u{fc}ller & S\u{f6}hne <\"O'Hara\">\n\ttwo\u{0}\u{b}\u{1f}\u{fffe}\u{ffff}\u{ff08}!",
         );
         assert_eq!(
             writer.finish(),
-            "<a>M\u{fc}ller &amp; S\u{f6}hne &lt;&quot;O&apos;Hara&quot;&gt;\n\ttwo!</a>"
+            "<a>M\u{fc}ller &amp; S\u{f6}hne &lt;&quot;O&apos;Hara&quot;&gt;\n\ttwo\u{ff08}!</a>"
         );
     }
 

@@ -64,6 +64,8 @@ pub(crate) struct Session<'a> {
     pub(crate) org: &'a Org,
     pub(crate) caller: Caller,
     pub(crate) request: &'a Request,
+    /// `http://host:port`, as the caller named us.
+    pub(crate) origin: &'a str,
     usage: Usage,
 }
 
@@ -89,6 +91,7 @@ impl Reply {
 pub(crate) fn describe_call(org: &Org, request: &Request, call: &mut Call) {
     call.call.clone_from(&request.call.name);
     call.batch_size.clone_from(&request.headers.batch_size);
+    call.client.clone_from(&request.headers.client);
     let arguments = &request.call;
     match request.call.name.as_str() {
         "query" | "queryAll" => {
@@ -159,7 +162,7 @@ pub(crate) fn answer(org: &Org, version: &str, origin: &str, body: &[u8], reques
         Err(fault) => return Answer::fault(fault),
     };
     let username = Some(caller.username.clone());
-    let result = admit(org, caller, request).and_then(|session| call(&session, number));
+    let result = admit(org, caller, origin, request).and_then(|session| call(&session, number));
     match result {
         Ok(Reply { mut writer, rows }) => {
             envelope::end(&mut writer);
@@ -184,7 +187,7 @@ fn resume(org: &Org, request: &Request) -> Result<Caller, Fault> {
 }
 
 /// An expired password, and the day's calls.
-fn admit<'a>(org: &'a Org, caller: Caller, request: &'a Request) -> Result<Session<'a>, Fault> {
+fn admit<'a>(org: &'a Org, caller: Caller, origin: &'a str, request: &'a Request) -> Result<Session<'a>, Fault> {
     if caller.password_expired && request.call.name != "setPassword" {
         return Err(Fault::new(
             "INVALID_OPERATION_WITH_EXPIRED_PASSWORD",
@@ -203,6 +206,7 @@ fn admit<'a>(org: &'a Org, caller: Caller, request: &'a Request) -> Result<Sessi
         org,
         caller,
         request,
+        origin,
         usage,
     })
 }

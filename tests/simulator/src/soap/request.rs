@@ -16,8 +16,6 @@ pub(crate) struct Headers {
     pub(crate) language: Option<String>,
     /// `CallOptions/client`
     pub(crate) client: Option<String>,
-    /// `CallOptions/defaultNamespace`
-    pub(crate) default_namespace: Option<String>,
 }
 
 /// One request.
@@ -105,7 +103,6 @@ fn read_headers(header: &Element) -> Headers {
         batch_size: member("QueryOptions", "batchSize"),
         language: member("LocaleOptions", "language"),
         client: member("CallOptions", "client"),
-        default_namespace: member("CallOptions", "defaultNamespace"),
     }
 }
 
@@ -125,7 +122,7 @@ mod tests {
         .expect("an envelope");
         assert_eq!(request.headers.session_id.as_deref(), Some("S!1"));
         assert_eq!(request.headers.batch_size.as_deref(), Some("500"));
-        assert_eq!(request.headers.default_namespace, None);
+        assert_eq!(request.headers.client.as_deref(), Some("c/1"));
         assert_eq!(request.call.name, "query");
         assert_eq!(
             request.argument("queryString"),

@@ -4,7 +4,10 @@ use super::{
     Reply, Session,
     envelope::{Declares, Writer},
 };
-use crate::org::{Org, access::Caller};
+use crate::{
+    org::{Org, access::Caller},
+    schema::PersonAccounts,
+};
 
 /// From this version on the members and their order are those of the WSDL of version 51; before it they are those of the
 /// answer that was recorded at version 37.
@@ -44,7 +47,7 @@ pub(super) fn write(writer: &mut Writer, org: &Org, caller: &Caller, version: u3
         writer.leaf("orgDefaultCurrencyLocale", "en_US");
     }
     writer.flag("orgDisallowHtmlAttachments", false);
-    writer.flag("orgHasPersonAccounts", false);
+    writer.flag("orgHasPersonAccounts", org.person_accounts == PersonAccounts::Enabled);
     writer.leaf("organizationId", &org.organization_id);
     writer.flag("organizationMultiCurrency", false);
     writer.leaf("organizationName", &org.organization_name);
