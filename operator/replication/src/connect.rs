@@ -4,8 +4,8 @@
 //! `plan` and `preview` ask, and runs ticks; which database it is was decided on the way and nobody asks again. Until a
 //! tick nothing is written anywhere.
 //!
-//! A resource that asks for something this version does not do ends here, as does one that contradicts the org: the plan
-//! is made before anything can run, and it reports every problem at once.
+//! A resource that asks for something this version does not do ends here, before the login; one that contradicts the org
+//! ends when the plan is made, before anything can run. Both report every problem at once.
 //!
 //! Secrets come in through [`Secrets`], by the names that the resource has for them. Where they lie (documents in the same
 //! file, a folder, the environment, a Kubernetes API server) is the business of whoever calls. Their values go from there
@@ -126,6 +126,7 @@ pub fn client(connection: &Connection, secrets: &dyn Secrets, options: &Options)
     };
     let mut config = ClientConfig::new(login_url, api_version);
     config.allow_http = options.allow_http;
+    config.page_rows = options.environment.tuning.page_rows.unwrap_or(config.page_rows);
     if let Some(reference) = ca_secret_ref {
         let ca = required(secrets, &reference.name, &reference.key)?;
         config.ca_pem = Some(ca.expose_secret().as_bytes().to_vec());
@@ -169,6 +170,7 @@ impl Session {
     /// # Errors
     /// A secret is missing, Salesforce refuses or cannot be reached, the resource cannot be planned (all problems at once).
     pub async fn open(spec: &SalesforceReplicatorSpec, secrets: &dyn Secrets, options: &Options) -> Result<Self> {
+        plan::check_settings(spec).map_err(Error::Plan)?;
         let client = client(&spec.connection, secrets, options)?;
         let opened = Opened::open(&spec.destination, secrets, options).await?;
         let environment = options.environment.clone();

@@ -67,6 +67,17 @@ pub struct Environment {
     pub budget: ByteBudget,
     /// Who is told what runs do.
     pub observer: Arc<dyn Observer>,
+    /// Sizes.
+    pub tuning: Tuning,
+}
+
+/// Sizes that are right by default, and that measurements and tests may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tuning {
+    /// Rows of a segment at most; `None` is what the destination asks for.
+    pub segment_rows: Option<u64>,
+    /// Rows of a page, 200 to 2000; `None` is the client's default.
+    pub page_rows: Option<u16>,
 }
 
 /// What the resource says about runs.
@@ -125,6 +136,7 @@ impl Environment {
             random: Arc::new(SystemRandomness),
             budget: ByteBudget::default(),
             observer,
+            tuning: Tuning::default(),
         }
     }
 }

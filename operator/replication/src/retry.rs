@@ -272,8 +272,8 @@ mod tests {
             (schedule.failures(&contact), schedule.next_try_in()),
             (2, Some(Duration::from_secs(20)))
         );
-        schedule.failed(&contact, Retry::After(Duration::from_secs(900)));
-        assert_eq!(schedule.next_try_in(), Some(Duration::from_secs(900)));
+        schedule.failed(&contact, Retry::After(Duration::from_mins(15)));
+        assert_eq!(schedule.next_try_in(), Some(Duration::from_mins(15)));
 
         schedule.succeeded(&contact);
         assert!(schedule.is_due(&contact));

@@ -4,3 +4,5 @@
 mod contract;
 #[cfg(test)]
 mod postgres;
+#[cfg(test)]
+mod runs;

@@ -140,7 +140,12 @@ impl<D: Destination> Shared<D> {
             feed: Feed::new(plan, client.clone(), &environment.budget, retries),
             clock: &environment.clock,
             observer: environment.observer.as_ref(),
-            limits: Limits::new(self.destination.capabilities().segment_rows),
+            limits: Limits::new(
+                environment
+                    .tuning
+                    .segment_rows
+                    .unwrap_or(self.destination.capabilities().segment_rows),
+            ),
             overlap: self.overlap,
             tally,
         };

@@ -103,14 +103,21 @@ impl Context<'_> {
         }
     }
 
-    /// Salesforce's clock.
+    /// Salesforce's clock, cut down to the millisecond: what every destination keeps exactly, so that a watermark is the
+    /// same in memory and in the state, and never ahead of the truth.
     pub(crate) async fn server_now(&self) -> Result<Timestamp> {
         let client = self.feed.client();
-        self.feed
+        let now = self
+            .feed
             .retries
             .call(|| client.server_now())
             .await
-            .map_err(|error| self.explain(error))
+            .map_err(|error| self.explain(error))?;
+        let millis = now.as_nanosecond().div_euclid(1_000_000);
+        Ok(i64::try_from(millis)
+            .ok()
+            .and_then(|millis| Timestamp::from_millisecond(millis).ok())
+            .unwrap_or(now))
     }
 }
 

@@ -163,9 +163,11 @@ impl<'run> Reader<'run> {
         let id = batch.get(row, plan.id).ok_or_else(|| missing("Id"))?.to_owned();
         let stamp = match self.rows {
             Rows::Live => None,
-            Rows::ChangedSince(_) => {
-                Some(batch.moment(row, plan.stamp).ok_or_else(|| missing("a readable SystemModstamp"))?)
-            }
+            Rows::ChangedSince(_) => Some(
+                batch
+                    .moment(row, plan.stamp)
+                    .ok_or_else(|| missing("a readable SystemModstamp"))?,
+            ),
         };
         Ok(Position { stamp, id })
     }

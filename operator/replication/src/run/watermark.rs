@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn what_is_settled_is_older_than_the_query_by_the_overlap_in_whole_seconds() {
         let query_start = at(1000) + Duration::from_millis(700);
-        assert_eq!(settled_before(query_start, Duration::from_secs(600)), at(400));
+        assert_eq!(settled_before(query_start, Duration::from_mins(10)), at(400));
         assert_eq!(settled_before(query_start, Duration::ZERO), at(1000));
     }
 
@@ -184,12 +184,12 @@ mod tests {
 
     #[test]
     fn the_overlap_cannot_leave_the_calendar() {
-        assert_eq!(lower_bound(at(600), Duration::from_secs(600)), at(0));
+        assert_eq!(lower_bound(at(600), Duration::from_mins(10)), at(0));
         assert_eq!(
             lower_bound(at(600) + Duration::from_millis(999), Duration::ZERO),
             at(600)
         );
-        assert_eq!(lower_bound(Timestamp::MIN, Duration::from_secs(600)), Timestamp::MIN);
+        assert_eq!(lower_bound(Timestamp::MIN, Duration::from_mins(10)), Timestamp::MIN);
     }
 
     #[test]

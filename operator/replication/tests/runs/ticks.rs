@@ -1,0 +1,282 @@
+//! Several objects, several processes, and what a tick refuses.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use replication::{
+    Error,
+    progress::{Event, RunKind},
+    replicator::TickRequest,
+};
+use salesforce::ErrorKind;
+use serde_json::json;
+use simulator::{Config, Rule, What};
+use tokio_util::sync::CancellationToken;
+
+use super::fixture::{Bench, good_tick, only, query, tick};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_fails_does_not_stop_the_others() {
+    let bench = Bench::start(
+        Config {
+            contacts: 250,
+            ..Config::default()
+        },
+        json!([{"name": "Contact"}, {"name": "Account"}, {"name": "Lead"}]),
+    )
+    .await;
+    let mut session = bench.session().await;
+    bench.add_rule(
+        Rule::at("queryAll", What::fault("INSUFFICIENT_ACCESS", "no"))
+            .of("Account")
+            .forever(),
+    );
+    let report = tick(&mut session).await;
+    assert!(!report.succeeded());
+    let failed: Vec<_> = report
+        .runs
+        .iter()
+        .filter(|run| run.error.is_some())
+        .map(|run| run.object.as_str())
+        .collect();
+    assert_eq!(failed, ["Account"]);
+    assert_eq!(
+        query(&bench.file(), "SELECT object, phase FROM _replication_state ORDER BY 1"),
+        [["Account", "Initial"], ["Contact", "Live"], ["Lead", "Live"]]
+    );
+    bench.control().clear_rules();
+    good_tick(&mut session).await;
+    bench.assert_equal(&session);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_is_a_failed_run_and_nothing_more() {
+    let bench = Bench::start(
+        Config {
+            contacts: 250,
+            ..Config::default()
+        },
+        json!([{"name": "Contact"}, {"name": "Account"}]),
+    )
+    .await;
+    let mut session = bench.session().await;
+    bench.recorder.at_each(|object, event| {
+        assert!(
+            object != "Account" || !matches!(event, Event::Read(_)),
+            "a defect, for the test"
+        );
+    });
+    let report = tick(&mut session).await;
+    let [contact, account] = &report.runs[..] else {
+        panic!("{report:#?}")
+    };
+    assert!(contact.error.is_none());
+    let error = account.error.as_ref().unwrap();
+    assert_eq!((error.kind, error.reason), (ErrorKind::Fatal, "InternalError"));
+    assert!(error.message.contains("Account"), "{}", error.message);
+    bench.recorder.ignore();
+    good_tick(&mut session).await;
+    bench.assert_equal(&session);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_objects_share_a_small_budget_and_one_writer() {
+    let mut bench = Bench::start(
+        Config { contacts: 2_000, accounts: 1_000, leads: 1_000, ..Config::default() },
+        json!([{"name": "Contact"}, {"name": "Account"}, {"name": "Lead"}, {"name": "Opportunity"}, {"name": "Case"}, {"name": "User"}]),
+    )
+    .await;
+    bench.budget = replication::budget::ByteBudget::new(0);
+    bench.parallelism = 6;
+    let mut session = bench.session().await;
+    good_tick(&mut session).await;
+    bench.assert_equal(&session);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_asked_for_runs() {
+    let bench = Bench::start(
+        Config {
+            contacts: 250,
+            ..Config::default()
+        },
+        json!([{"name": "Contact"}, {"name": "Account"}]),
+    )
+    .await;
+    let mut session = bench.session().await;
+    let cancel = CancellationToken::new();
+    let report = session.tick(&only(&["ACCOUNT"]), &cancel).await;
+    assert_eq!(
+        report
+            .runs
+            .iter()
+            .map(|run| (run.object.as_str(), run.kind))
+            .collect::<Vec<_>>(),
+        [("Account", RunKind::Initial)]
+    );
+
+    // An object without state starts with Initial whatever is asked; one that is complete has nothing to do there.
+    let incremental = TickRequest {
+        kind: Some(RunKind::Incremental),
+        ..TickRequest::default()
+    };
+    let report = session.tick(&incremental, &cancel).await;
+    assert_eq!(
+        report.runs.iter().map(|run| run.kind).collect::<Vec<_>>(),
+        [RunKind::Initial, RunKind::Incremental]
+    );
+    let initial = TickRequest {
+        kind: Some(RunKind::Initial),
+        ..TickRequest::default()
+    };
+    let report = session.tick(&initial, &cancel).await;
+    assert!(report.succeeded() && report.runs.is_empty());
+
+    let calls = bench.counted();
+    for kind in [RunKind::Verify, RunKind::Reconcile, RunKind::Refresh] {
+        let request = TickRequest {
+            kind: Some(kind),
+            ..TickRequest::default()
+        };
+        let report = session.tick(&request, &cancel).await;
+        assert_eq!(report.error.unwrap().reason, "NotServed");
+    }
+    let report = session.tick(&only(&["Kontakt"]), &cancel).await;
+    assert!(report.error.unwrap().message.contains("Kontakt"));
+    assert_eq!(bench.counted(), calls);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_plan_than_the_rows_were_written_with_is_refused_for_that_object() {
+    let mut bench = Bench::start(
+        Config {
+            contacts: 250,
+            ..Config::default()
+        },
+        json!([{"name": "Contact"}, {"name": "Account"}]),
+    )
+    .await;
+    let mut session = bench.session().await;
+    good_tick(&mut session).await;
+    let changes = [
+        (
+            json!([{"name": "Contact", "exclude": ["HomePhone"]}, {"name": "Account"}]),
+            "Refresh",
+        ),
+        (
+            json!([{"name": "Contact", "table": "people"}, {"name": "Account"}]),
+            "people",
+        ),
+    ];
+    for (objects, word) in changes {
+        bench.objects = objects;
+        let mut session = bench.session().await;
+        let inspected = session.inspect().await;
+        assert!(matches!(inspected[0].state, Err(Error::PlanChanged { .. })));
+        assert!(inspected[1].state.is_ok());
+        let watch = bench.watch();
+        let report = tick(&mut session).await;
+        let error = report.runs[0].error.as_ref().unwrap();
+        assert_eq!((error.kind, error.reason), (ErrorKind::Invalid, "PlanChanged"));
+        assert!(
+            error.message.starts_with("Contact: ") && error.message.contains(word),
+            "{}",
+            error.message
+        );
+        assert!(report.runs[1].error.is_none());
+        watch.assert_unwritten();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_is_forgotten_when_another_process_has_written() {
+    let bench = Bench::start(
+        Config {
+            contacts: 250,
+            ..Config::default()
+        },
+        json!([{"name": "Contact"}]),
+    )
+    .await;
+    let mut first = bench.session().await;
+    good_tick(&mut first).await;
+    let id = bench.ids("Contact")[3].clone();
+    for round in 0..3 {
+        bench.advance(Duration::from_mins(20));
+        bench.update("Contact", &id, &[("LastName", &format!("Round {round}"))]);
+        let mut second = bench.session().await;
+        good_tick(&mut second).await;
+        bench.advance(Duration::from_mins(20));
+        bench.update("Contact", &id, &[("LastName", &format!("Round {round}, later"))]);
+        good_tick(&mut first).await;
+        bench.assert_equal(&first);
+    }
+    let epoch = query(&bench.file(), "SELECT epoch FROM _replication_state");
+    assert_eq!(epoch, [["7"]], "one claim for each process that wrote");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_shows_rows_and_writes_nothing() {
+    let objects = json!([{"name": "Contact", "urls": [{"column": "contact_url_1", "template": "{instanceUrl}/{Id}"}]}]);
+    let bench = Bench::start(
+        Config {
+            contacts: 250,
+            ..Config::default()
+        },
+        objects,
+    )
+    .await;
+    let session = bench.session().await;
+    let preview = session.preview("contact", 3).await.unwrap();
+    assert_eq!(preview.rows.len(), 3);
+    let url = preview
+        .columns
+        .iter()
+        .position(|column| column == "contact_url_1")
+        .unwrap();
+    let id = preview.rows[0].raw[0].clone().unwrap();
+    assert!(preview.rows[0].mapped[url].as_ref().unwrap().ends_with(&id));
+    assert!(!bench.file().exists());
+    assert!(matches!(session.preview("Kontakt", 3).await, Err(Error::Plan(_))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_resource_lacks_is_told_before_anything_runs() {
+    let mut bench = Bench::start(
+        Config {
+            contacts: 250,
+            ..Config::default()
+        },
+        json!([{"name": "Contact"}]),
+    )
+    .await;
+    bench.secrets.0.remove("password");
+    let error = bench.refused().await;
+    assert_eq!((error.kind(), error.reason()), (ErrorKind::Credentials, "KeyMissing"));
+    assert!(
+        error.message().contains("org") && error.message().contains("password"),
+        "{error}"
+    );
+
+    bench.secrets.0.insert("password", "Tr0ub4dor".to_owned());
+    let error = bench.refused().await;
+    assert_eq!(error.kind(), ErrorKind::Credentials);
+    assert!(
+        !error.message().contains("Tr0ub4dor") && !error.message().contains("TOKEN123"),
+        "{error}"
+    );
+
+    bench.secrets = super::fixture::TestSecrets::right();
+    bench.objects =
+        json!([{"name": "Contact", "fields": [{"source": "Emial", "column": "mail"}]}, {"name": "Kontakt__c"}]);
+    let Error::Plan(problems) = bench.refused().await else {
+        panic!("another error")
+    };
+    let all: BTreeSet<_> = problems.0.iter().cloned().collect();
+    assert!(
+        all.iter()
+            .any(|problem| problem.contains("Emial") && problem.contains("Email")),
+        "{all:?}"
+    );
+    assert!(all.iter().any(|problem| problem.contains("Kontakt__c")), "{all:?}");
+    assert!(!bench.file().exists());
+}
