@@ -29,13 +29,13 @@ install: ## build it and put it on cargo's path
 
 ##@ Check
 
-.PHONY: test check test-rust test-clients measure lint fmt fmt-check deny advisories drift
-test: check test-rust test-clients ## everything that CI checks: the cheap checks first, then the tests
+.PHONY: test check compiler fmt-check test-rust test-clients measure lint fmt fmt-check deny advisories drift
+test: check test-clients test-rust ## everything that CI checks: the cheap checks first, then the tests
 
-check: fmt-check lint deny drift
+check: compiler fmt-check lint deny drift ## the cheap checks alone
 
-test-rust: ## all Rust tests, beside a throw-away PostgreSQL; ARGS= are handed to cargo test
-	scripts/with-postgres $(CARGO) test --workspace $(ARGS)
+test-rust: compiler ## all Rust tests, beside a throw-away PostgreSQL; ARGS= goes to cargo test instead of --workspace
+	scripts/with-postgres $(CARGO) test $(if $(ARGS),$(ARGS),--workspace)
 
 test-clients: ## public Salesforce clients (Python, JavaScript) against the simulator
 	tests/simulator/tests/clients/run
@@ -43,13 +43,17 @@ test-clients: ## public Salesforce clients (Python, JavaScript) against the simu
 measure: ## rows a second and memory of an Initial of 100 000 and 1 000 000 contacts; takes some minutes
 	scripts/with-postgres scripts/measure
 
+compiler:
+	@scripts/need 'cc -include stdio.h -x c -E /dev/null' gcc libc6-dev
+	@{ $(CARGO) clippy --version && $(CARGO) fmt --version; } > /dev/null 2>&1 || rustup component add clippy rustfmt
+
 lint: ## clippy, warnings are errors
 	$(CARGO) clippy --workspace --all-targets --all-features -- -D warnings
 
 fmt: ## format the code
 	$(CARGO) fmt --all
 
-fmt-check:
+fmt-check: ## fail where the code is not formatted
 	$(CARGO) fmt --all --check
 
 deny: ## licences, banned and double dependencies, sources
