@@ -277,8 +277,15 @@ pub(crate) async fn a_record_that_came_and_went_in_a_segment_never_becomes_a_row
     for deletes in [Deletes::Remove, Deletes::Mark] {
         let (harness, mut table) = with_rows::<H>(deletes).await;
         let before = harness.fingerprint().await;
-        for rows in [[Row::new(9, 6), Row::deleted(9, 7)], [Row::deleted(9, 7), Row::new(9, 6)]] {
-            assert_eq!(MERGE.write(&mut table, &rows).await.unwrap(), counts(0, 0, 0), "{rows:?}");
+        for rows in [
+            [Row::new(9, 6), Row::deleted(9, 7)],
+            [Row::deleted(9, 7), Row::new(9, 6)],
+        ] {
+            assert_eq!(
+                MERGE.write(&mut table, &rows).await.unwrap(),
+                counts(0, 0, 0),
+                "{rows:?}"
+            );
             assert_eq!(harness.fingerprint().await, before, "{rows:?}");
         }
         assert_eq!(names(&harness, &contact(deletes)).await.len(), 3);
