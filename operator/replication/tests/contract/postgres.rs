@@ -1,6 +1,9 @@
 //! PostgreSQL joins the suite twice, once for each of the statements that merge.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::{
+    fmt::Write as _,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use replication::{
     destination::postgres::{MergeStatement, Postgres, PostgresConfig},
@@ -16,23 +19,23 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 /// A schema of its own on the server that all tests share.
 struct Schema {
     server: Server,
-    schema: String,
+    name: String,
     merge: MergeStatement,
 }
 
 impl Schema {
     async fn start(merge: MergeStatement) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let schema = format!("contract {merge:?} {} {number}", std::process::id()).to_lowercase();
+        let name = format!("contract {merge:?} {} {number}", std::process::id()).to_lowercase();
         let server = Server::connect().await;
         server
-            .query(&format!("CREATE SCHEMA \"{schema}\"; SET search_path = \"{schema}\""))
+            .query(&format!("CREATE SCHEMA \"{name}\"; SET search_path = \"{name}\""))
             .await;
-        Self { server, schema, merge }
+        Self { server, name, merge }
     }
 
     fn destination(&self) -> Postgres {
-        let mut config = PostgresConfig::new(self.server.url(), &self.schema);
+        let mut config = PostgresConfig::new(self.server.url(), &self.name);
         config.merge = Some(self.merge);
         wait(Postgres::connect(config)).unwrap()
     }
@@ -43,7 +46,7 @@ impl Schema {
             "SELECT c.oid, c.relname, c.relkind, (SELECT string_agg(a.attname, ',' ORDER BY a.attnum) FROM pg_attribute a \
              WHERE a.attrelid = c.oid) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
              WHERE n.nspname = '{}' ORDER BY c.oid",
-            self.schema
+            self.name
         );
         let relations = self.server.query(&relations).await;
         let mut print = format!("{relations:?}");
@@ -52,7 +55,7 @@ impl Schema {
                 && kind == "r"
             {
                 let rows = format!("SELECT xmin, xmax, ctid FROM \"{name}\" ORDER BY ctid");
-                print.push_str(&format!("{name}: {:?}", self.server.query(&rows).await));
+                write!(print, "{name}: {:?}", self.server.query(&rows).await).unwrap();
             }
         }
         print
@@ -62,7 +65,7 @@ impl Schema {
         let sql = format!(
             "SELECT indexname FROM pg_indexes WHERE schemaname = '{}' AND tablename = '{table}' \
              AND indexname NOT LIKE '%\\_pkey' ORDER BY 1",
-            self.schema
+            self.name
         );
         self.server
             .query(&sql)
@@ -75,7 +78,7 @@ impl Schema {
 
 impl Drop for Schema {
     fn drop(&mut self) {
-        self.server.drop_schema(&self.schema);
+        self.server.drop_schema(&self.name);
     }
 }
 

@@ -187,3 +187,18 @@ async fn a_table_that_somebody_dropped_is_told() {
     assert_eq!(error.kind(), ErrorKind::Fatal);
     assert!(error.message().contains("dropped or renamed"), "{}", error.message());
 }
+
+/// Between fence and commit a process is alone with its object: the next one waits, and is told if it takes too long.
+#[tokio::test]
+async fn two_processes_never_merge_into_one_table_at_once() {
+    let plan = plan(&[]);
+    let place = Place::new().await;
+    let mut table = named_table(&place).await;
+    let lock = format!("hashtextextended('salesforce-replicator/{}/Contact', 0)", place.schema);
+    place.server.query(&format!("SELECT pg_advisory_lock({lock})")).await;
+    let error = merge(&mut table, batch(&plan, &[&["a"]])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transient);
+    assert_eq!(spelled(&place).await, Vec::<String>::new());
+    place.server.query(&format!("SELECT pg_advisory_unlock({lock})")).await;
+    assert_eq!(merge(&mut table, batch(&plan, &[&["a"]])).await.unwrap().inserted, 1);
+}

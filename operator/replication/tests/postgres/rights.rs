@@ -105,6 +105,26 @@ async fn a_server_without_tls_is_told_where_tls_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_missing_host_name_and_a_missing_socket_are_told() {
+    let role = Role::new().await;
+    let mut url = role.url();
+    url.set_host(Some("nowhere.invalid")).unwrap();
+    let (kind, message) = told(&role.connect(&url).await.unwrap_err());
+    assert_eq!(kind, ErrorKind::Transient);
+    assert!(
+        message.contains("nowhere.invalid") && message.contains("cannot be reached"),
+        "{message}"
+    );
+    url.set_query(Some("host=/nowhere"));
+    let (kind, message) = told(&role.connect(&url).await.unwrap_err());
+    assert_eq!(kind, ErrorKind::Transient);
+    assert!(
+        message.contains("at /nowhere") && message.contains("cannot be reached"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
 async fn each_missing_right_is_named_with_the_statement_that_gives_it() {
     let role = Role::new().await;
     let (server, schema) = (&role.place.server, &role.place.schema);

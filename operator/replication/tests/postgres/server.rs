@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _, ValueRef as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, Row as _, ValueRef as _, postgres::PgConnectOptions};
 use tokio::{runtime::Builder, sync::Mutex};
 
 /// A superuser's connection to look at what a destination did.
@@ -32,6 +32,14 @@ pub(crate) fn url() -> String {
     )
 }
 
+/// Connects also through a pooler, which refuses the start-up parameters that it does not know.
+async fn connect(url: &str) -> sqlx::Result<PgConnection> {
+    url.parse::<PgConnectOptions>()?
+        .extra_float_digits(None)
+        .connect()
+        .await
+}
+
 impl Server {
     /// Connects.
     pub(crate) async fn connect() -> Self {
@@ -40,9 +48,7 @@ impl Server {
 
     /// Connects to another server.
     pub(crate) async fn at(url: String) -> Self {
-        let connection = PgConnection::connect(&url)
-            .await
-            .expect("the server of SFR_TEST_POSTGRES_URL");
+        let connection = connect(&url).await.expect("the server of SFR_TEST_POSTGRES_URL");
         Self {
             url,
             connection: Mutex::new(connection),
@@ -77,7 +83,7 @@ impl Server {
     pub(crate) fn drop_schema(&self, schema: &str) {
         let sql = format!("SET lock_timeout = '10s'; DROP SCHEMA IF EXISTS \"{schema}\" CASCADE");
         wait(async {
-            if let Ok(mut connection) = PgConnection::connect(&self.url).await {
+            if let Ok(mut connection) = connect(&self.url).await {
                 sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.ok();
             }
         });

@@ -141,6 +141,10 @@ pub(super) fn failure(error: sqlx::Error, doing: Doing<'_>, endpoint: &Endpoint)
     let (kind, explanation) = match &error {
         sqlx::Error::Io(io) if is_tls(io) => tls_explanation(),
         sqlx::Error::Tls(_) => tls_explanation(),
+        sqlx::Error::Io(io) if doing == Doing::Connecting && is_file(io, endpoint) => (
+            ErrorKind::Invalid,
+            "a file that the URL names (sslrootcert, sslcert, sslkey) cannot be read here",
+        ),
         sqlx::Error::Io(_) if doing == Doing::Connecting => (
             ErrorKind::Transient,
             "the server cannot be reached; check host, port and network policies",
@@ -162,6 +166,16 @@ pub(super) fn failure(error: sqlx::Error, doing: Doing<'_>, endpoint: &Endpoint)
 /// rustls reports a certificate that it does not trust as an I/O error with invalid data.
 fn is_tls(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::InvalidData
+}
+
+/// A network has no such errors; certificates and keys are read in the middle of connecting. For a socket they mean the
+/// socket itself.
+fn is_file(error: &std::io::Error, endpoint: &Endpoint) -> bool {
+    !endpoint.server.starts_with('/')
+        && matches!(
+            error.kind(),
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied
+        )
 }
 
 fn tls_explanation() -> (ErrorKind, &'static str) {

@@ -300,17 +300,15 @@ impl Segment {
 
     /// Gives the segment up; returns the connection where it is in order.
     pub(super) async fn give_up(self, context: &Context) -> Option<Session> {
+        let database = &context.database;
+        let doing = Doing::Loading(context.table());
+        // A connection that cannot roll back, or does not answer, is closed, which rolls back.
         let session = match self.copy {
-            Some((copy, _)) => copy.abort().await,
+            Some((copy, _)) => database.within(doing, async { Ok(copy.abort().await) }).await.ok()?,
             None => self.session,
         };
         let mut session = session?;
-        // A connection that cannot roll back is closed, which rolls back.
-        context
-            .database
-            .simple(Doing::Loading(context.table()), &mut session, "ROLLBACK")
-            .await
-            .ok()?;
+        database.simple(doing, &mut session, "ROLLBACK").await.ok()?;
         Some(session)
     }
 }
