@@ -1,5 +1,6 @@
 //! Who is logged in, where.
 
+use quick_xml::events::BytesStart;
 use url::Url;
 
 use crate::{
@@ -43,31 +44,28 @@ pub struct UserInfo {
 }
 
 impl UserInfo {
-    /// Reads the members of a `userInfo` or of getUserInfo's result, in any order: recorded answers differ.
+    /// Reads the members of a `userInfo` or of getUserInfo's result, in any order: recorded answers differ. Members that
+    /// are not known may be anything, lists and structures too, and are passed over whole: each release adds some.
     pub(crate) fn read(xml: &mut Xml<'_>) -> Result<Self, XmlError> {
         let mut user = Self::default();
         xml.members(|xml, start| {
-            let nil = is_nil(start);
-            let name = local_name(start).to_owned();
-            let text = xml.text()?;
-            let text = text.trim();
-            match name.as_str() {
-                "organizationId" => user.organization_id = to_18(text).unwrap_or_default(),
-                "organizationName" => text.clone_into(&mut user.organization_name),
-                "organizationMultiCurrency" => user.organization_multi_currency = text == "true",
-                "orgHasPersonAccounts" => user.has_person_accounts = text == "true",
-                "orgDefaultCurrencyIsoCode" => user.default_currency = (!nil).then(|| text.to_owned()),
-                "userId" => user.user_id = to_18(text).unwrap_or_default(),
-                "userName" => text.clone_into(&mut user.user_name),
-                "userFullName" => text.clone_into(&mut user.user_full_name),
-                "userLanguage" => text.clone_into(&mut user.user_language),
-                "userLocale" => text.clone_into(&mut user.user_locale),
-                "userTimeZone" => text.clone_into(&mut user.user_time_zone),
-                "userType" => text.clone_into(&mut user.user_type),
-                "profileId" => text.clone_into(&mut user.profile_id),
-                "roleId" => user.role_id = (!nil).then(|| text.to_owned()),
-                "sessionSecondsValid" => user.session_seconds_valid = text.parse().unwrap_or_default(),
-                _ => {}
+            match local_name(start) {
+                "organizationId" => user.organization_id = id(xml)?,
+                "organizationName" => user.organization_name = text(xml)?,
+                "organizationMultiCurrency" => user.organization_multi_currency = flag(xml)?,
+                "orgHasPersonAccounts" => user.has_person_accounts = flag(xml)?,
+                "orgDefaultCurrencyIsoCode" => user.default_currency = optional(xml, start)?,
+                "userId" => user.user_id = id(xml)?,
+                "userName" => user.user_name = text(xml)?,
+                "userFullName" => user.user_full_name = text(xml)?,
+                "userLanguage" => user.user_language = text(xml)?,
+                "userLocale" => user.user_locale = text(xml)?,
+                "userTimeZone" => user.user_time_zone = text(xml)?,
+                "userType" => user.user_type = text(xml)?,
+                "profileId" => user.profile_id = text(xml)?,
+                "roleId" => user.role_id = optional(xml, start)?,
+                "sessionSecondsValid" => user.session_seconds_valid = text(xml)?.parse().unwrap_or_default(),
+                _ => xml.skip()?,
             }
             Ok(())
         })?;
@@ -76,6 +74,24 @@ impl UserInfo {
         }
         Ok(user)
     }
+}
+
+fn text(xml: &mut Xml<'_>) -> Result<String, XmlError> {
+    Ok(xml.text()?.trim().to_owned())
+}
+
+fn optional(xml: &mut Xml<'_>, start: &BytesStart<'_>) -> Result<Option<String>, XmlError> {
+    let nil = is_nil(start);
+    Ok(Some(text(xml)?).filter(|_| !nil))
+}
+
+fn flag(xml: &mut Xml<'_>) -> Result<bool, XmlError> {
+    Ok(text(xml)? == "true")
+}
+
+/// An Id of 18 characters; empty where it is none.
+fn id(xml: &mut Xml<'_>) -> Result<String, XmlError> {
+    Ok(to_18(&text(xml)?).unwrap_or_default())
 }
 
 /// The org that a client talks to.

@@ -93,6 +93,14 @@ fn a_recorded_login_is_read() {
 }
 
 #[test]
+fn members_that_are_not_known_do_not_matter_whatever_is_in_them() {
+    let unknown = "<userInfo><futurePolicies><policy><name>a</name></policy><userName>b</userName></futurePolicies>\
+                   <futureNil xsi:nil=\"true\"/><futureEmpty/>";
+    let login = read(&RECORDED.replace("<userInfo>", unknown)).unwrap();
+    assert_eq!(login.user, read(RECORDED).unwrap().user);
+}
+
+#[test]
 fn a_login_answer_that_is_cut_anywhere_is_an_error() {
     for (end, _) in RECORDED.char_indices() {
         assert!(read(RECORDED.get(..end).unwrap()).is_err(), "cut at {end}");
