@@ -1,17 +1,24 @@
 //! SQLite: one file, for a small site or a laptop, with the same promises as a server.
 //!
-//! * [`connect`]: connections on threads of their own, their settings, durability, errors
-//! * [`statement`]: all SQL that holds identifiers
-//! * [`encode`]: how each kind of value is stored
-//! * [`load`] and [`merge`]: the segment, row by row, and its end
-//! * [`state`]: `_replication_state`, the epoch, whose tables
-//! * [`tables`]: DDL and its comparison with what is there
-//! * [`session`]: what the thread of a table owns
+//! * `connect`: connections on threads of their own, their settings, durability, errors
+//! * `statement`: all SQL that holds identifiers
+//! * `encode`: how each kind of value is stored
+//! * `load` and `merge`: the segment, row by row, and its end
+//! * `state`: `_replication_state`, the epoch, whose tables
+//! * `tables`: DDL and its comparison with what is there
+//! * `session`: what the thread of a table owns
 //!
 //! **One writer.** SQLite lets one transaction write at a time, for the whole file. Segments of several objects
 //! therefore take turns, by a mutex that the clones of a [`Sqlite`] share and that serves in order of arrival: a turn is
 //! taken before `BEGIN IMMEDIATE` and given back after COMMIT or ROLLBACK. Other processes, and other `Sqlite` of the
 //! same file, are waited for by SQLite's busy handler. Readers never wait and are never waited for.
+//!
+//! **Durability.** A commit survives any end of this process. After a loss of power the file may be as it was some
+//! commits earlier, rows and checkpoint alike, so that the next run reads again what is missing (`connect` says why that
+//! is enough).
+//!
+//! **Values** are TEXT, INTEGER (booleans are 0 and 1), NUMERIC (whole numbers of 64 bits are exact, others to 15
+//! significant digits), and TEXT in ISO 8601 for times: `2015-02-10T01:56:14.000Z`, `2015-02-10`, `01:56:14.000`.
 //!
 //! **The key** is TEXT with BINARY collation beside SQLite's rowid: tables without rowid are slower here and hardly
 //! smaller (performance.md 1.3).
