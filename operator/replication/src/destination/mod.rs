@@ -1,7 +1,7 @@
 //! The contract of a destination.
 //!
 //! A run knows nothing of SQL; a destination knows nothing of Salesforce. Between them stand two traits, kept by
-//! PostgreSQL and SQLite alike and proven by one suite of contract tests (`tests/contract.rs`), whose tests cite the
+//! PostgreSQL and SQLite alike and proven by one suite of contract tests (`tests/contract/`), whose tests cite the
 //! sentences below.
 //!
 //! **Order of calls.** [`Destination::prepare`] once for each process; then for each object [`Destination::open`], and
