@@ -2,9 +2,12 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Output, Stdio},
     sync::OnceLock,
+    time::Duration,
 };
+
+use tokio::process::{Child, Command};
 
 /// The binary, built if it is not current. Cargo's lock makes parallel test processes wait for one build.
 ///
@@ -13,7 +16,7 @@ use std::{
 pub fn path() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let built = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        let built = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
             .args(["build", "--quiet", "--package", "cli"])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status();
@@ -88,8 +91,8 @@ impl From<Output> for Outcome {
 }
 
 /// The binary with `args`, in `folder`, with no terminal and nothing of the caller's environment that it would read.
-pub fn command(folder: &Path, args: &[&str]) -> tokio::process::Command {
-    let mut command = tokio::process::Command::new(path());
+pub fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(path());
     command
         .args(args)
         .current_dir(folder)
@@ -112,4 +115,55 @@ pub fn command(folder: &Path, args: &[&str]) -> tokio::process::Command {
 /// When it cannot be started.
 pub async fn run(folder: &Path, args: &[&str]) -> Outcome {
     command(folder, args).output().await.expect("the binary starts").into()
+}
+
+/// Longest wait for something that must happen: a machine with other work to do is slow, and a test that reaches this has
+/// failed.
+const LIMIT: Duration = Duration::from_mins(3);
+
+/// Between two looks at something that tells nobody when it changes.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// Starts the binary and does not wait for it.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn start(folder: &Path, args: &[&str]) -> Child {
+    command(folder, args).spawn().expect("the binary starts")
+}
+
+/// Sends a process a signal by its name: `KILL`, `TERM`, `INT`. One that has ended already gets none.
+///
+/// # Panics
+/// When there is no `kill`.
+pub async fn signal(child: &Child, name: &str) {
+    if let Some(process) = child.id() {
+        let sent = Command::new("kill").args(["-s", name, &process.to_string()]).output();
+        sent.await.expect("there is a command kill");
+    }
+}
+
+/// Waits until a process has ended, and gives what it said. What no signal ended has `Some` code.
+///
+/// # Panics
+/// When it does not end.
+pub async fn ended(child: Child) -> Outcome {
+    let output = tokio::time::timeout(LIMIT, child.wait_with_output()).await;
+    output.expect("it ends").expect("it can be waited for").into()
+}
+
+/// Waits until something is so.
+///
+/// # Panics
+/// When it does not become so.
+pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let wait = async {
+        while !is_so().await {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    assert!(
+        tokio::time::timeout(LIMIT, wait).await.is_ok(),
+        "waited in vain: {what}"
+    );
 }

@@ -74,13 +74,13 @@ pub async fn assert_equal(database: &Database, table: &str, columns: &[Compared]
 }
 
 /// One form for each type.
-fn normal(database: &Database, field_type: &str, value: &str) -> String {
+pub(crate) fn normal(database: &Database, field_type: &str, value: &str) -> String {
     match field_type {
         "boolean" => matches!(value, "true" | "t" | "1").to_string(),
         "int" | "long" | "double" | "currency" | "percent" => match database {
             Database::Postgres { .. } => decimal(value),
-            // NUMERIC of SQLite keeps 15 digits: both sides as the nearest double.
-            Database::Sqlite { .. } => format!("{:e}", value.parse::<f64>().expect("a number")),
+            // NUMERIC of SQLite keeps 15 digits: both sides as the nearest double; -0 plus 0 is 0.
+            Database::Sqlite { .. } => format!("{:e}", value.parse::<f64>().expect("a number") + 0.0),
         },
         "datetime" => {
             let value = if value.contains('T') {
@@ -129,7 +129,7 @@ fn decimal(value: &str) -> String {
 }
 
 /// What the batch makes of text: one line end, no characters that XML forbids.
-fn lines(value: &str) -> String {
+pub(crate) fn lines(value: &str) -> String {
     value
         .replace("\r\n", "\n")
         .replace('\r', "\n")

@@ -15,4 +15,7 @@
 pub mod binary;
 pub mod compare;
 pub mod database;
+pub mod replica;
 pub mod resource;
+pub mod scramble;
+pub mod stage;

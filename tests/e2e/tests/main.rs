@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod arrows;
+#[cfg(test)]
 mod bench;
 #[cfg(test)]
 mod crash;
