@@ -243,7 +243,10 @@ fn explain(error: &PgDatabaseError, doing: Doing<'_>, endpoint: &Endpoint) -> (E
         ),
         "42P01" | "42703" | "3F000" => (
             ErrorKind::Fatal,
-            format!("{said}; somebody dropped or renamed what replication made in schema {schema}"),
+            format!(
+                "{said}; somebody dropped or renamed what replication made in schema {schema}: restore it, or drop the \
+                 object's table and its row of _replication_state to have it filled anew"
+            ),
         ),
         // Only our key and NOT NULL of key and stamp come from us, and the encoder keeps to those.
         code if code.starts_with("23") => (
