@@ -89,6 +89,30 @@ async fn a_cancelled_load_goes_on_in_another_process_and_reads_one_segment_again
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_there_already_are_merged_and_the_load_goes_on() {
+    let bench = many(1_300).await;
+    let mut session = bench.session().await;
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    when_read(&bench, 1_000, move || stop.cancel());
+    session.tick(&TickRequest::default(), &cancel).await;
+    bench.recorder.ignore();
+    // The place to go on lies inside what is committed, as after a backup that was put back.
+    let connection = rusqlite::Connection::open(bench.file()).unwrap();
+    let earlier =
+        "UPDATE _replication_state SET last_id = (SELECT salesforce_id FROM contact ORDER BY 1 LIMIT 1 OFFSET 99)";
+    assert_eq!(connection.execute(earlier, []).unwrap(), 1);
+    drop(connection);
+    let first = bench.ids("Contact")[150].clone();
+    bench.update("Contact", &first, &[("LastName", "Meanwhile")]);
+    let mut session = bench.session().await;
+    let runs = good_tick(&mut session).await;
+    assert_eq!((runs[0].kind, runs[0].rows), (RunKind::Initial, 1_300));
+    assert!(runs[0].rows_read >= 1_200, "{}", runs[0].rows_read);
+    bench.assert_equal(&session);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_tick_rolls_its_segment_back() {
     let bench = many(600).await;
     let mut session = bench.session().await;

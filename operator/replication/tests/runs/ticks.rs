@@ -215,6 +215,43 @@ async fn memory_is_forgotten_when_another_process_has_written() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_put_back_is_read_on_from_what_it_says() {
+    let bench = Bench::start(Config::default(), json!([{"name": "Contact"}])).await;
+    let mut session = bench.session().await;
+    good_tick(&mut session).await;
+    let id = bench.ids("Contact")[3].clone();
+    let backup = |sql: &str| query(&bench.file(), sql).remove(0);
+    let state = backup("SELECT epoch, watermark FROM _replication_state");
+    let row = backup(&format!(
+        "SELECT surname, system_modstamp FROM contact WHERE salesforce_id = '{id}'"
+    ));
+    bench.advance(Duration::from_mins(30));
+    bench.update("Contact", &id, &[("LastName", "After the backup")]);
+    good_tick(&mut session).await;
+    bench.advance(Duration::from_mins(30));
+    good_tick(&mut session).await;
+
+    // As a backup has it: the row, and the state that goes with it.
+    let connection = rusqlite::Connection::open(bench.file()).unwrap();
+    connection
+        .execute(
+            "UPDATE contact SET surname = ?, system_modstamp = ? WHERE salesforce_id = ?",
+            [&row[0], &row[1], &id],
+        )
+        .unwrap();
+    connection
+        .execute(
+            "UPDATE _replication_state SET epoch = ?, watermark = ?",
+            [&state[0], &state[1]],
+        )
+        .unwrap();
+    drop(connection);
+    assert_ne!(bench.column("contact", "surname", &id), "After the backup");
+    good_tick(&mut session).await;
+    bench.assert_equal(&session);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_preview_shows_rows_and_writes_nothing() {
     let objects = json!([{"name": "Contact", "urls": [{"column": "contact_url_1", "template": "{instanceUrl}/{Id}"}]}]);
     let bench = Bench::start(
