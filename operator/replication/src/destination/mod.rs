@@ -24,9 +24,10 @@
 //! **Nothing changed.** A commit with [`StateWrite::WithRows`] whose segment changed no row and noted no delete writes
 //! nothing at all, the state included, and says so with empty [`Counts`].
 //!
-//! **One writer.** `read_state` remembers the epoch it read. The first commit (or `create`, or `touch` never) claims the
-//! object: it makes the epoch one higher where it is still the one read; later ones lock the state row and compare,
-//! just before merging. Whoever finds another epoch gets [`Error::Fenced`](crate::Error::Fenced), nothing is written.
+//! **One writer.** `read_state` remembers the epoch it read. The first commit (or `create`, but never `touch`) claims the
+//! object: it makes the epoch one higher where it is still the one read. Each commit takes the object's lock (PostgreSQL:
+//! an advisory one, since locking a row writes; SQLite: the file's) and compares, just before merging. Whoever finds another
+//! epoch gets [`Error::Fenced`](crate::Error::Fenced), nothing is written.
 //!
 //! **Whose tables.** `prepare` refuses state tables newer than this binary. `read_state` refuses the object when the
 //! state belongs to another org or replicator, and when the object's table exists without being in the state; both are
