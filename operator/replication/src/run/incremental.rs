@@ -2,7 +2,7 @@
 //!
 //! One query for changes, deleted records among them, in the order of their stamps. Where it gives nothing, the run has
 //! cost one call and nothing is written; where it gives only what the overlap reads again, nothing is written either,
-//! which the table finds out. See [`watermark`](super::watermark) for where a run begins and how its mark moves.
+//! which the table finds out. See [`watermark`] for where a run begins and how its mark moves.
 //!
 //! A segment that another one follows leaves the run's `query_start` in the state, the last one takes it out. So a state
 //! with a `query_start` in phase `Live` tells that a run was broken off, and that deletes may be pending which it found:
