@@ -130,7 +130,8 @@ pub trait ObjectTable: Send + 'static {
     fn read_state(&mut self) -> impl Future<Output = Result<Option<State>>> + Send;
 
     /// Claims the object, writes `checkpoint` as its state and makes its table where it is not there, all in one
-    /// transaction. Called with the state's own checkpoint it only claims.
+    /// transaction. Called with the state's own checkpoint it only claims. Where the table has no rows, the state counts
+    /// none either: somebody may have emptied or dropped it.
     ///
     /// # Errors
     /// [`Error::Fenced`](crate::Error::Fenced), a missing right, a table that is not as planned.

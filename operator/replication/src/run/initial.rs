@@ -7,6 +7,9 @@
 //! Rows go straight into a table that was empty. Where a row turns out to be there already, the segment is read again
 //! through the guard, and so is the rest: a table is filled from somewhere else, and the guard is right for any row.
 //!
+//! The place to go on is worth what the table holds. Where the table turns out to be empty, since somebody dropped or
+//! emptied it meanwhile, the load begins at the first Id.
+//!
 //! The indexes are built when all rows are in, and before the state says `Live`: a crash in between leaves the phase at
 //! `Initial`, reads no row again and builds what is missing.
 
@@ -40,6 +43,16 @@ pub(crate) async fn run<T: ObjectTable>(context: &Context<'_>, table: &mut T, st
     };
     checkpoint.query_start = Some(query_start);
     let contents = table.create(&checkpoint, context.clock.now()).await?;
+    let query_start = match contents {
+        Contents::Empty if checkpoint.last_id.is_some() => {
+            let object = context.object();
+            tracing::warn!(%object, "the rows that were loaded before are gone, the load begins anew");
+            checkpoint.last_id = None;
+            context.server_now().await?
+        }
+        Contents::Empty | Contents::Rows => query_start,
+    };
+    checkpoint.query_start = Some(query_start);
     // Rows behind the last Id that was committed cannot be there yet.
     let load = match contents {
         Contents::Empty => Load::Direct,
@@ -93,10 +106,16 @@ async fn load_rows<T: ObjectTable>(
                 .map(str::to_owned);
         };
         let filled = segment::fill(context, table, &mut reader, batch, seen).await?;
-        checkpoint.last_id = last_id.or(checkpoint.last_id.take());
+        // Only what is committed moves the checkpoint: rows that are there already may show at the commit, and then the
+        // segment is read again.
+        let moved = Checkpoint {
+            last_id: last_id.or_else(|| checkpoint.last_id.clone()),
+            ..checkpoint.clone()
+        };
         let counts = table
-            .commit(checkpoint, Deletions::Keep, StateWrite::Always, context.clock.now())
+            .commit(&moved, Deletions::Keep, StateWrite::Always, context.clock.now())
             .await?;
+        *checkpoint = moved;
         context.committed(counts);
         match filled {
             segment::Filled::Full(batch) => next = Some(batch),

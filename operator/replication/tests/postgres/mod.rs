@@ -1,7 +1,7 @@
 //! What is PostgreSQL's own: its types, its rights, its faults, its poolers.
 
 mod faults;
-mod fixture;
+pub(crate) mod fixture;
 mod pooler;
 mod rights;
 pub(crate) mod server;

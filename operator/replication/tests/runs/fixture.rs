@@ -144,6 +144,7 @@ impl TestSecrets {
             ("username", "admin@example.com".to_owned()),
             ("password", "correct horse".to_owned()),
             ("securityToken", "TOKEN123".to_owned()),
+            ("url", std::env::var("SFR_TEST_POSTGRES_URL").unwrap_or_default()),
         ]))
     }
 }
@@ -170,6 +171,8 @@ pub(crate) struct Bench {
     pub(crate) overlap: &'static str,
     pub(crate) parallelism: u32,
     pub(crate) segment_rows: Option<u64>,
+    /// The schema in PostgreSQL; without one the database is a SQLite file.
+    pub(crate) schema: Option<String>,
 }
 
 impl Bench {
@@ -190,6 +193,7 @@ impl Bench {
             overlap: "10m",
             parallelism: 2,
             segment_rows: None,
+            schema: None,
         }
     }
 
@@ -198,12 +202,16 @@ impl Bench {
     }
 
     pub(crate) fn spec(&self) -> SalesforceReplicatorSpec {
+        let destination = match &self.schema {
+            Some(schema) => json!({"postgres": {"secretRef": {"name": "database"}, "schema": schema}}),
+            None => json!({"sqlite": {"file": "crm.db"}}),
+        };
         serde_json::from_value(json!({
             "connection": {
                 "loginUrl": self.org.url().to_string(),
                 "auth": {"password": {"secretRef": {"name": "org"}}},
             },
-            "destination": {"sqlite": {"file": "crm.db"}},
+            "destination": destination,
             "objects": self.objects,
             "consistency": {"overlap": self.overlap},
             "parallelism": self.parallelism,

@@ -132,7 +132,7 @@ struct Existing {
 /// What [`make`] did.
 pub(super) struct Made {
     pub(super) contents: Contents,
-    /// The number of rows, where the state does not know it.
+    /// The number of rows, where the state does not know it, or may be wrong.
     pub(super) rows: Option<i64>,
 }
 
@@ -179,12 +179,16 @@ pub(super) async fn make(context: &Context, session: &mut Session, is_ours: bool
                 .await?,
         );
     }
-    let contents = if has_rows(context, session, doing).await? {
-        Contents::Rows
-    } else {
-        Contents::Empty
-    };
-    Ok(Made { contents, rows })
+    if has_rows(context, session, doing).await? {
+        return Ok(Made {
+            contents: Contents::Rows,
+            rows,
+        });
+    }
+    Ok(Made {
+        contents: Contents::Empty,
+        rows: Some(0),
+    })
 }
 
 async fn has_rows(context: &Context, session: &mut Session, doing: Doing<'_>) -> Result<bool> {

@@ -97,12 +97,17 @@ impl Session {
             if moved {
                 take_back(connection, session.plan.table.as_str()).map_err(failed)?;
             }
-            let rows = if moved { Rows::Counted } else { Rows::Changed(0) };
-            let claimed = session.write_state_on(connection, checkpoint, rows, at)?;
             let mut has_rows = connection
                 .prepare_cached(&session.statements.has_rows)
                 .map_err(failed)?;
             let has_rows: bool = has_rows.query_row([], |row| row.get(0)).map_err(failed)?;
+            // An empty table may have been emptied by somebody else.
+            let rows = if moved || !has_rows {
+                Rows::Counted
+            } else {
+                Rows::Changed(0)
+            };
+            let claimed = session.write_state_on(connection, checkpoint, rows, at)?;
             Ok((claimed, if has_rows { Contents::Rows } else { Contents::Empty }))
         })?;
         self.knowledge = claimed;

@@ -1,0 +1,93 @@
+//! First loads that go on, with tables that are not as the load left them.
+
+use replication::{progress::Event, replicator::TickRequest};
+use serde_json::json;
+use simulator::Config;
+use tokio_util::sync::CancellationToken;
+
+use super::fixture::{Bench, good_tick, query};
+use crate::postgres::fixture::Place;
+
+const ROWS: u64 = 1_300;
+
+async fn contacts() -> Bench {
+    let objects =
+        json!([{"name": "Contact", "mapping": "None", "fields": [{"source": "LastName", "column": "surname"}]}]);
+    let mut bench = Bench::start(
+        Config {
+            contacts: ROWS,
+            ..Config::default()
+        },
+        objects,
+    )
+    .await;
+    bench.segment_rows = Some(400);
+    bench
+}
+
+/// Begins a load and breaks it off when a segment is committed and the next one is open.
+async fn break_off(bench: &Bench) {
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    bench.recorder.at_each(move |_, event| {
+        if matches!(event, Event::Read(600..)) {
+            stop.cancel();
+        }
+    });
+    let mut session = bench.session().await;
+    let report = session.tick(&TickRequest::default(), &cancel).await;
+    assert_eq!(report.runs[0].error.as_ref().unwrap().reason, "Cancelled");
+    bench.recorder.ignore();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_is_there_already_costs_no_row_of_its_segment() {
+    let place = Place::new().await;
+    let mut bench = contacts().await;
+    bench.schema = Some(place.schema.clone());
+    break_off(&bench).await;
+    // In the middle of the second segment. PostgreSQL tells of it when the segment is to be committed.
+    let id = bench.ids("Contact")[700].clone();
+    let row = format!("INSERT INTO contact VALUES ('{id}', '2001-01-01', 'From elsewhere')");
+    place.server.query(&row).await;
+    let mut session = bench.session().await;
+    good_tick(&mut session).await;
+    let found = place.server.query("SELECT salesforce_id FROM contact ORDER BY 1").await;
+    let found: Vec<String> = found.into_iter().flatten().flatten().collect();
+    assert_eq!(found, bench.ids("Contact"));
+    let stale = "SELECT count(*) FROM contact WHERE surname = 'From elsewhere'";
+    assert_eq!(place.server.value(stale).await, "0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_begins_anew_where_its_rows_are_gone() {
+    for gone in ["DROP TABLE contact", "DELETE FROM contact"] {
+        let bench = contacts().await;
+        break_off(&bench).await;
+        rusqlite::Connection::open(bench.file())
+            .unwrap()
+            .execute_batch(gone)
+            .unwrap();
+        let mut session = bench.session().await;
+        let runs = good_tick(&mut session).await;
+        assert_eq!((runs[0].rows_read, runs[0].rows), (ROWS, 1_300), "{gone}");
+        bench.assert_equal(&session);
+        let state = query(&bench.file(), "SELECT phase, rows FROM _replication_state");
+        assert_eq!(state, [["Live", "1300"]], "{gone}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_into_postgres_begins_anew_where_its_rows_are_gone() {
+    for gone in ["DROP TABLE contact", "TRUNCATE contact"] {
+        let place = Place::new().await;
+        let mut bench = contacts().await;
+        bench.schema = Some(place.schema.clone());
+        break_off(&bench).await;
+        place.server.query(gone).await;
+        let mut session = bench.session().await;
+        let runs = good_tick(&mut session).await;
+        assert_eq!((runs[0].rows_read, runs[0].rows), (ROWS, 1_300), "{gone}");
+        assert_eq!(place.server.value("SELECT count(*) FROM contact").await, "1300");
+    }
+}
