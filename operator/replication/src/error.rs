@@ -50,6 +50,19 @@ pub enum Error {
         /// Whose it is and what to do.
         message: String,
     },
+    /// Salesforce told of more rows than it gave, in query after query.
+    #[error(
+        "{object}: Salesforce tells of rows that it does not give ({given} of {size} came); what came is kept, the rest is \
+         asked for again by the next run; if this stays, ask Salesforce's support about queries of this object"
+    )]
+    RowsMissing {
+        /// The object.
+        object: ObjectName,
+        /// Rows that the last query gave.
+        given: u64,
+        /// Rows that it told of, as a word where it told no number.
+        size: String,
+    },
     /// The database, or the way to it.
     #[error("{message}")]
     Database {
@@ -119,7 +132,9 @@ impl Error {
             Self::Secret { .. } => ErrorKind::Credentials,
             Self::Database { kind, .. } => *kind,
             Self::Value { .. } | Self::Internal(_) => ErrorKind::Fatal,
-            Self::RowsExist { .. } | Self::Fenced { .. } | Self::Cancelled => ErrorKind::Transient,
+            Self::RowsMissing { .. } | Self::RowsExist { .. } | Self::Fenced { .. } | Self::Cancelled => {
+                ErrorKind::Transient
+            }
         }
     }
 
@@ -132,6 +147,7 @@ impl Error {
             | Self::SchemaChanged { .. }
             | Self::PlanChanged { .. }
             | Self::SchemaConflict { .. }
+            | Self::RowsMissing { .. }
             | Self::Database { .. }
             | Self::Value { .. }
             | Self::RowsExist { .. }
@@ -152,6 +168,7 @@ impl Error {
             Self::SchemaChanged { source, .. } => source.reason(),
             Self::PlanChanged { .. } => "PlanChanged",
             Self::SchemaConflict { .. } => "SchemaConflict",
+            Self::RowsMissing { .. } => "UnexpectedAnswer",
             Self::Database { kind, .. } => match kind {
                 ErrorKind::Credentials => "DatabaseCredentials",
                 ErrorKind::Invalid | ErrorKind::Fatal | ErrorKind::Quota => "DatabaseError",
@@ -174,6 +191,7 @@ impl Error {
             | Self::SchemaChanged { .. }
             | Self::PlanChanged { .. }
             | Self::SchemaConflict { .. }
+            | Self::RowsMissing { .. }
             | Self::Database { .. }
             | Self::Value { .. }
             | Self::RowsExist { .. }

@@ -68,9 +68,10 @@ pub(crate) enum Item {
         /// later pages: queryMore may show a row as it is at that moment (salesforce-api.md 6.1).
         first_page: bool,
     },
-    /// All pages that were asked for are read. A stream that ends without this was broken off.
+    /// All pages that were asked for are read, or one in the middle was empty. A stream that ends without this was
+    /// broken off.
     End {
-        /// There are pages that were not asked for.
+        /// There are pages that were not read.
         more: bool,
     },
 }
@@ -215,8 +216,8 @@ async fn parse(
             }
             read
         });
-        match read.await {
-            Ok(Ok(_records)) => {}
+        let records = match read.await {
+            Ok(Ok(records)) => records,
             Ok(Err(error)) => {
                 // Nobody listens: the run has ended.
                 items
@@ -230,8 +231,9 @@ async fn parse(
             }
             // The parser panicked, or the runtime goes down. The stream ends without its end, which the reader reports.
             Err(_broken) => return,
-        }
-        if done || wanted == Pages::First {
+        };
+        // Nothing says where the rows went that an empty page in the middle should have had: the reader asks for them.
+        if done || records == 0 || wanted == Pages::First {
             // Nobody listens: the run has ended.
             items.send(Ok(Item::End { more: !done })).await.ok();
             return;

@@ -8,6 +8,10 @@
 //! * **A page that cannot be read** for a passing reason, such as a body that was cut off: the same.
 //! * **`QUERY_TIMEOUT`**: Salesforce gives a query two minutes. A smaller one may fit in: the reading goes on in queries with
 //!   a LIMIT, of which only the first page is read, each behind the last row of the one before it.
+//! * **An answer that is too large** to be held: the same, with the smallest queries at once.
+//! * **Fewer rows than the query told of** (`size`), or a page in the middle without any: the rest is asked for behind the
+//!   last row. A row may vanish between two pages, so this alone is no error; but the reading is complete only when a
+//!   query has given all that it told of.
 //!
 //! *Behind the last row* needs care where rows are ordered by their stamps: a later page may show a row with a stamp that
 //! it got after the query was made, and behind that stamp rows would be missing. So the place to go on moves with every
@@ -37,6 +41,9 @@ const RESTARTS: u32 = 5;
 /// where each row is dear (formulas over formulas).
 const SMALLER: [u32; 2] = [2000, 200];
 
+/// Index into [`SMALLER`] after an answer that was too large: a page of 2000 rows is what was too large.
+const SMALLEST: usize = SMALLER.len() - 1;
+
 /// The rows of one run, in order.
 #[derive(Debug)]
 pub(crate) struct Reader<'run> {
@@ -50,6 +57,8 @@ pub(crate) struct Reader<'run> {
     smaller: Option<usize>,
     /// Rows that the query under way has given.
     given: u64,
+    /// Rows that it told of.
+    size: Option<u64>,
     restarts: u32,
     size_told: bool,
 }
@@ -75,6 +84,7 @@ impl<'run> Reader<'run> {
             source: None,
             smaller: None,
             given: 0,
+            size: None,
             restarts: 0,
             size_told: false,
         }
@@ -94,6 +104,7 @@ impl<'run> Reader<'run> {
             });
             match source.next().await {
                 Some(Ok(Item::Size(size))) => {
+                    self.size = Some(size);
                     if !std::mem::replace(&mut self.size_told, true) {
                         self.context.tell(&Event::Size(size));
                     }
@@ -103,13 +114,13 @@ impl<'run> Reader<'run> {
                     return Ok(Some(batch));
                 }
                 Some(Ok(Item::End { more })) => {
-                    let more = more || limit.is_some_and(|limit| self.given >= u64::from(limit));
-                    // A query without rows has no last row to go on behind.
-                    let more = more && self.given > 0;
-                    self.close();
-                    if !more {
+                    let full = limit.is_some_and(|limit| self.given >= u64::from(limit));
+                    let missing = self.size.is_some_and(|size| self.given < size);
+                    if !more && !full && !missing {
+                        self.close();
                         return Ok(None);
                     }
+                    self.go_on().await?;
                 }
                 Some(Err(failure)) => {
                     self.close();
@@ -127,6 +138,28 @@ impl<'run> Reader<'run> {
     fn close(&mut self) {
         self.source = None;
         self.given = 0;
+        self.size = None;
+    }
+
+    /// Makes ready for another query after one that ended before its rows did.
+    async fn go_on(&mut self) -> Result<()> {
+        let (given, size) = (self.given, self.size);
+        self.close();
+        let object = self.context.object();
+        if self.restarts >= RESTARTS {
+            return Err(Error::RowsMissing {
+                object: object.clone(),
+                given,
+                size: size.map_or_else(|| "more".to_owned(), |size| size.to_string()),
+            });
+        }
+        self.restarts += 1;
+        let restart = self.restarts;
+        tracing::debug!(%object, given, size, restart, "a query ended before its rows did, another one goes on");
+        if given == 0 {
+            self.context.feed.retries.pause(restart).await;
+        }
+        Ok(())
     }
 
     /// Moves the place where another query would go on.
@@ -175,10 +208,11 @@ impl<'run> Reader<'run> {
     /// Makes ready for another query, or gives the error back.
     async fn recover(&mut self, Failure { stage, error }: Failure) -> Result<()> {
         let object = self.context.object();
-        if error.is_query_timeout() {
-            let smaller = self.smaller.map_or(0, |index| index + 1);
+        if error.is_query_timeout() || error.is_too_large() {
+            let first = if error.is_too_large() { SMALLEST } else { 0 };
+            let smaller = self.smaller.map_or(first, |index| (index + 1).max(first));
             if let Some(rows) = SMALLER.get(smaller) {
-                tracing::warn!(%object, %error, rows, "a query ran too long, smaller ones follow");
+                tracing::warn!(%object, %error, rows, "a query asked for too much, smaller ones follow");
                 self.smaller = Some(smaller);
                 return Ok(());
             }

@@ -347,3 +347,101 @@ async fn refused_credentials_cost_one_login_and_not_one_for_each_object() {
     );
     assert_eq!(session.schedule().next_try_in().unwrap().as_secs().div_ceil(60), 60);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_a_page_lacks_are_asked_for_again() {
+    let missing = || What::MissingElement {
+        element: "records".to_owned(),
+    };
+    // The query's own answer, a page in the middle and the last one; twice in a row; in parts.
+    let timeout = Rule::at("queryAll", What::query_timeout());
+    for rules in [
+        vec![Rule::at("queryAll", missing())],
+        vec![Rule::at("queryMore", missing())],
+        vec![Rule::at("queryMore", missing()).after(2)],
+        vec![Rule::at("queryAll", missing()).times(2)],
+        vec![timeout.clone(), Rule::at("queryAll", missing()).after(1)],
+        vec![timeout, Rule::at("queryAll", missing()).after(3)],
+    ] {
+        let bench = contacts(650).await;
+        for rule in rules {
+            bench.add_rule(rule);
+        }
+        let mut session = bench.session().await;
+        good_tick(&mut session).await;
+        assert!(bench.control().rules().is_empty());
+        bench.assert_equal(&session);
+        bench.advance(60 * MINUTE);
+        for id in bench.ids("Contact") {
+            bench.update("Contact", &id, &[("LastName", "Changed")]);
+        }
+        bench.add_rule(Rule::at("queryMore", missing()).after(1));
+        assert_eq!(good_tick(&mut session).await[0].rows_written, 650);
+        bench.assert_equal(&session);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_never_come_are_an_error_and_not_the_end() {
+    let bench = contacts(500).await;
+    let missing = What::MissingElement {
+        element: "records".to_owned(),
+    };
+    bench.add_rule(Rule::at("queryAll", missing.clone()).after(1).forever());
+    bench.add_rule(Rule::at("queryMore", missing).forever());
+    let mut session = bench.session().await;
+    let report = tick(&mut session).await;
+    let (kind, reason, message) = error_of(&report);
+    assert_eq!((kind, reason), (ErrorKind::Transient, "UnexpectedAnswer"));
+    assert!(
+        message.starts_with("Contact: ") && message.contains("0 of 300"),
+        "{message}"
+    );
+    // The one whose second page is empty, and those behind it, without progress.
+    assert_eq!(bench.control().counters().of("queryAll"), 6);
+    let state = session.inspect().await.remove(0).state.unwrap().unwrap();
+    assert_eq!((state.checkpoint.phase, state.rows), (Phase::Initial, 200));
+    bench.control().clear_rules();
+    assert_eq!(good_tick(&mut session).await[0].rows_read, 300);
+    bench.assert_equal(&session);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_vanish_between_two_pages_cost_one_query_more() {
+    let bench = contacts(900).await;
+    bench
+        .control()
+        .change_settings(|settings| settings.cursor_rows = CursorRows::Live);
+    let (control, ids) = (bench.control(), bench.ids("Contact"));
+    let mut gone = Some(ids[890..].to_vec());
+    bench.recorder.at_each(move |_, event| {
+        // No more than four pages can have been asked for by now.
+        if matches!(event, Event::Size(_)) {
+            for id in gone.take().into_iter().flatten() {
+                control.hard_delete("Contact", &id).unwrap();
+            }
+        }
+    });
+    let mut session = bench.session().await;
+    let runs = good_tick(&mut session).await;
+    assert_eq!(runs[0].rows, 890);
+    assert_eq!(bench.control().counters().of("queryAll"), 2);
+    bench.assert_equal(&session);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_too_large_is_asked_for_in_small_parts() {
+    let bench = contacts(450).await;
+    let text = "x".repeat(33 * 1024 * 1024);
+    bench.add_rule(Rule::at("queryAll", What::ReplaceBody { text: text.clone() }));
+    let mut session = bench.session().await;
+    assert_eq!(good_tick(&mut session).await[0].rows, 450);
+    bench.assert_equal(&session);
+    let soql = bench.control().calls(200).into_iter().filter_map(|call| call.soql);
+    assert_eq!(soql.filter(|soql| soql.ends_with("LIMIT 200")).count(), 3);
+
+    bench.advance(60 * MINUTE);
+    bench.add_rule(Rule::at("queryAll", What::ReplaceBody { text }).forever());
+    let report = tick(&mut session).await;
+    assert_eq!(error_of(&report).1, "ResponseTooLarge");
+}
