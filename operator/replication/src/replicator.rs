@@ -269,21 +269,22 @@ impl<D: Destination> Replicator<D> {
         }
         let shared = Arc::clone(&self.shared);
         let prepared = self.prepared;
+        let plans: Vec<_> = turns.iter().map(|turn| Arc::clone(&turn.plan)).collect();
         let ready = async move {
             let environment = &shared.environment;
             let retries = Retries::new(Arc::clone(&environment.clock), Arc::clone(&environment.random));
             retries.call(|| shared.client.org()).await?;
-            if !prepared {
+            if !prepared && shared.may_prepare(&plans).await {
                 shared.destination.prepare().await?;
+                return Ok(true);
             }
-            Ok::<_, Error>(())
+            Ok::<_, Error>(prepared)
         };
-        tokio::select! {
+        self.prepared = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(Error::Cancelled),
             ready = Box::pin(ready) => ready?,
-        }
-        self.prepared = true;
+        };
         Ok(turns)
     }
 

@@ -70,6 +70,22 @@ enum Need {
 }
 
 impl<D: Destination> Shared<D> {
+    /// Whether the tables of state may be made. Not where all objects belong to somebody else: then nothing is written
+    /// (design 6.1), and each turn tells its own conflict. What else goes wrong here is told by the making.
+    pub(super) async fn may_prepare(&self, plans: &[Arc<ObjectPlan>]) -> bool {
+        for plan in plans {
+            let opened = self.destination.open(Arc::clone(plan), self.owner.clone()).await;
+            let read = match opened {
+                Ok(mut table) => table.read_state().await.map(|_state| ()),
+                Err(error) => Err(error),
+            };
+            if !matches!(read, Err(Error::SchemaConflict { .. })) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// One object's turn: opens its table, reads its state, runs what it needs.
     pub(super) async fn take(self: Arc<Self>, turn: Turn) -> Turned {
         let start_time = self.environment.clock.now();
