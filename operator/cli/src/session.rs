@@ -5,6 +5,7 @@ use std::{env, path::PathBuf, sync::Arc};
 use indicatif::MultiProgress;
 use replication::{
     connect::{Options, Session},
+    plan,
     progress::{Observer, Silent},
     replicator::Environment,
 };
@@ -81,18 +82,20 @@ impl Prepared {
 
     /// Logs in, describes, plans, opens the destination. Writes nothing.
     pub(crate) async fn open(&self) -> Result<Session, Failure> {
+        // Nobody should make a Secret for a way that is then refused.
+        plan::check_settings(&self.resource.spec).map_err(replication::Error::Plan)?;
         self.secrets.check(&self.resource.spec)?;
         Ok(Box::pin(Session::open(&self.resource.spec, &self.secrets, &self.options)).await?)
     }
 
     /// A client of the resource's org alone.
     pub(crate) fn client(&self) -> Result<salesforce::Client, Failure> {
-        self.secrets.check_connection(&self.resource.spec.connection)?;
-        Ok(replication::connect::client(
-            &self.resource.spec.connection,
-            &self.secrets,
-            &self.options,
-        )?)
+        let connection = &self.resource.spec.connection;
+        // A way of logging in that is not served is refused below, and needs no secrets before.
+        if connection.auth.password.is_some() {
+            self.secrets.check_connection(connection)?;
+        }
+        Ok(replication::connect::client(connection, &self.secrets, &self.options)?)
     }
 }
 
