@@ -418,6 +418,7 @@ fn between(message: &str, before: &str, after: &str) -> Option<String> {
 /// The texts end with the sentence that is looked for, after an excerpt of the statement, whose literals could hold
 /// the same words: so the last occurrence counts, and what is taken has to be an identifier.
 fn detail_in(code: &str, message: &str) -> Option<Detail> {
+    let message = message.trim_end();
     let tail = message.rsplit('\n').next().unwrap_or(message);
     match code {
         "INVALID_FIELD" => {

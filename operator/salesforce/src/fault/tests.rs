@@ -108,6 +108,15 @@ fn a_code_that_nobody_knows_is_a_fault_all_the_same() {
 }
 
 #[test]
+fn line_ends_after_a_text_change_nothing() {
+    let text = "ConcurrentPerOrgLongTxn Limit exceeded.";
+    for end in ["", "\n", "\r\n", " \n\n"] {
+        let fault = fault(Call::Query, "REQUEST_LIMIT_EXCEEDED", &format!("{text}{end}"));
+        assert_eq!(fault.kind(), ErrorKind::Transient, "{end:?}");
+    }
+}
+
+#[test]
 fn a_missing_field_is_named_and_the_statement_is_not() {
     let message = "\nNaem FROM Contact WHERE Phone = &apos;+49 8151 SECRET&apos;\n^\nERROR at Row:1:Column:8\nNo such column \
                    &apos;Naem&apos; on entity &apos;Contact&apos;. If you are attempting to use a custom field, be sure \
