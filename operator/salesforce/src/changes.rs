@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    envelope::results,
+    envelope::result,
     error::{Place, Result},
     xml::{Xml, XmlError, local_name},
 };
@@ -49,8 +49,8 @@ pub(crate) fn timestamp(xml: &mut Xml<'_>, what: &str) -> Result<Timestamp, XmlE
 
 impl Updated {
     pub(crate) fn read(body: &str, place: &Place) -> Result<Self> {
-        let (mut ids, mut covered) = (Vec::new(), None);
-        results(body, place, |xml, _nil| {
+        result(body, place, |xml| {
+            let (mut ids, mut covered) = (Vec::new(), None);
             xml.members(|xml, start| {
                 match local_name(start) {
                     "ids" => ids.push(xml.text()?),
@@ -58,20 +58,19 @@ impl Updated {
                     _ => xml.skip()?,
                 }
                 Ok(())
+            })?;
+            Ok(Self {
+                ids,
+                latest_date_covered: covered.ok_or_else(|| XmlError::missing("latestDateCovered"))?,
             })
-        })?;
-        let latest_date_covered = covered.ok_or_else(|| XmlError::missing("latestDateCovered").at(place))?;
-        Ok(Self {
-            ids,
-            latest_date_covered,
         })
     }
 }
 
 impl Deleted {
     pub(crate) fn read(body: &str, place: &Place) -> Result<Self> {
-        let (mut records, mut available, mut covered) = (Vec::new(), None, None);
-        results(body, place, |xml, _nil| {
+        result(body, place, |xml| {
+            let (mut records, mut available, mut covered) = (Vec::new(), None, None);
             xml.members(|xml, start| {
                 match local_name(start) {
                     "deletedRecords" => records.push(DeletedRecord::read(xml)?),
@@ -80,12 +79,12 @@ impl Deleted {
                     _ => xml.skip()?,
                 }
                 Ok(())
+            })?;
+            Ok(Self {
+                records,
+                earliest_date_available: available.ok_or_else(|| XmlError::missing("earliestDateAvailable"))?,
+                latest_date_covered: covered.ok_or_else(|| XmlError::missing("latestDateCovered"))?,
             })
-        })?;
-        Ok(Self {
-            records,
-            earliest_date_available: available.ok_or_else(|| XmlError::missing("earliestDateAvailable").at(place))?,
-            latest_date_covered: covered.ok_or_else(|| XmlError::missing("latestDateCovered").at(place))?,
         })
     }
 }
@@ -110,15 +109,15 @@ impl DeletedRecord {
 
 /// The answer of getServerTimestamp.
 pub(crate) fn read_server_timestamp(body: &str, place: &Place) -> Result<Timestamp> {
-    let mut now = None;
-    results(body, place, |xml, _nil| {
+    result(body, place, |xml| {
+        let mut now = None;
         xml.members(|xml, start| {
             match local_name(start) {
                 "timestamp" => now = Some(timestamp(xml, "timestamp")?),
                 _ => xml.skip()?,
             }
             Ok(())
-        })
-    })?;
-    now.ok_or_else(|| XmlError::missing("timestamp").at(place))
+        })?;
+        now.ok_or_else(|| XmlError::missing("timestamp"))
+    })
 }

@@ -17,7 +17,7 @@ use crate::{
         read::{read_global, read_objects},
     },
     endpoint::{AllowHttp, ApiVersion, check_url, host_of, login_endpoint},
-    envelope::{Opened, Operation, open, results},
+    envelope::{Opened, Operation, open, result},
     error::{Error, Place, Result},
     http::Http,
     limits::{ApiUsage, OBJECTS_PER_DESCRIBE, PAGE_ROWS, Timeouts},
@@ -236,11 +236,7 @@ impl Client {
     /// As described at [`Client`].
     pub async fn user_info(&self) -> Result<UserInfo> {
         let answered = self.call(&Operation::GetUserInfo).await?;
-        let mut user = None;
-        results(&answered.body, &answered.place, |xml, _nil| {
-            UserInfo::read(xml).map(|read| user = Some(read))
-        })?;
-        user.ok_or_else(|| XmlError::missing("result").at(&answered.place))
+        result(&answered.body, &answered.place, UserInfo::read)
     }
 
     /// describeGlobal: all objects that the user may see.
@@ -317,7 +313,7 @@ impl Client {
     pub async fn retrieve(&self, object: &str, fields: &[&str], ids: &[&str]) -> Result<Page> {
         check_ids(object, ids)?;
         let answered = self.call(&Operation::Retrieve { object, fields, ids }).await?;
-        Page::read(answered.body, answered.place, Shape::Retrieve)
+        Page::read(answered.body, answered.place, Shape::Retrieve { asked: ids.len() })
     }
 
     /// getUpdated: Ids created or changed in a window of at most 30 days back. Salesforce ignores seconds and includes

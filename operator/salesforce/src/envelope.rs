@@ -2,7 +2,8 @@
 //!
 //! A request is written into one buffer that is wiped when it is dropped, since it holds the session id or the
 //! password. An answer is opened the same way for each call: the header's limits, then either a fault or the response
-//! element, whose `result` children the caller reads.
+//! element, whose `result` children the caller reads. What is not the answer to the call that was made is an error: a
+//! proxy's idea of SOAP, read with nothing in it, would be an org without objects or a window without changes.
 
 use std::io::Write as _;
 
@@ -14,7 +15,7 @@ use crate::{
     fault::Fault,
     limits::ApiUsage,
     query::object_of,
-    xml::{Xml, XmlError, local_name},
+    xml::{Xml, XmlError, is_nil, local_name},
 };
 
 const HEAD: &str = "<?xml version=\"1.0\" encoding=\"utf-8\"?><soapenv:Envelope \
@@ -266,7 +267,7 @@ pub(crate) enum Opened {
     Fault(Fault),
 }
 
-/// Opens an answer: reads its header, and steps into the response element.
+/// Opens an answer: reads its header, and steps into the response element, which has to be that of the call.
 pub(crate) fn open(xml: &mut Xml<'_>, place: &Place) -> Result<(Option<ApiUsage>, Opened), XmlError> {
     let not_soap = || XmlError::Unexpected("it is not a SOAP envelope".to_owned());
     let mut usage = None;
@@ -291,6 +292,9 @@ pub(crate) fn open(xml: &mut Xml<'_>, place: &Place) -> Result<(Option<ApiUsage>
                     let fault = Fault::read(xml, place)?;
                     return Ok((usage, Opened::Fault(fault)));
                 }
+                if local_name(&start).strip_suffix("Response") != Some(place.call.as_str()) {
+                    return Err(XmlError::Unexpected("it is the answer to another call".to_owned()));
+                }
                 return Ok((usage, Opened::Response));
             }
             _ => xml.skip()?,
@@ -300,11 +304,11 @@ pub(crate) fn open(xml: &mut Xml<'_>, place: &Place) -> Result<(Option<ApiUsage>
 }
 
 /// Opens an answer that was found not to be a fault, and calls `read` for each `result` of its response, up to the
-/// end of the document. `read` is told whether the result is nil, and must read it whole.
+/// end of the document; none may be nil. `read` must read the result whole.
 pub(crate) fn results<'a>(
     body: &'a str,
     place: &Place,
-    mut read: impl FnMut(&mut Xml<'a>, bool) -> Result<(), XmlError>,
+    mut read: impl FnMut(&mut Xml<'a>) -> Result<(), XmlError>,
 ) -> Result<()> {
     let mut xml = Xml::new(body);
     let mut inside = || {
@@ -312,12 +316,10 @@ pub(crate) fn results<'a>(
             (_, Opened::Response) => {}
             (_, Opened::Fault(fault)) => return Ok(Some(fault)),
         }
-        xml.members(|xml, start| {
-            if local_name(start) == "result" {
-                let nil = crate::xml::is_nil(start);
-                return read(xml, nil);
-            }
-            xml.skip()
+        xml.members(|xml, start| match local_name(start) {
+            "result" if is_nil(start) => Err(XmlError::missing("the content of result")),
+            "result" => read(xml),
+            _ => xml.skip(),
         })?;
         xml.finish()?;
         Ok(None)
@@ -327,4 +329,18 @@ pub(crate) fn results<'a>(
         Ok(Some(fault)) => Err(Error::Fault(Box::new(fault))),
         Err(error) => Err(XmlError::at(error, place)),
     }
+}
+
+/// The same for a call that has one `result`: no fewer, so that nothing is not taken for an empty answer, and no more.
+pub(crate) fn result<'a, T>(
+    body: &'a str,
+    place: &Place,
+    mut read: impl FnMut(&mut Xml<'a>) -> Result<T, XmlError>,
+) -> Result<T> {
+    let mut only = None;
+    results(body, place, |xml| match only.replace(read(xml)?) {
+        None => Ok(()),
+        Some(_) => Err(XmlError::Unexpected("more than one result".to_owned())),
+    })?;
+    only.ok_or_else(|| XmlError::missing("result").at(place))
 }

@@ -65,8 +65,8 @@ pub struct Page {
 pub(crate) enum Shape {
     /// One `result` that holds `records`.
     Query,
-    /// Each `result` is a record; nil for an Id that is not there.
-    Retrieve,
+    /// Each `result` is a record; nil for an Id that is not there. One for each Id that was asked for.
+    Retrieve { asked: usize },
 }
 
 impl std::fmt::Debug for Page {
@@ -132,13 +132,14 @@ impl Page {
     ///
     /// # Errors
     ///
-    /// Transient where the answer is cut off or not well-formed, Fatal where a selected field is missing. The records
-    /// whose `end_record` was called before are complete and right all the same.
+    /// Transient where the answer is cut off or not well-formed, Fatal where a selected field is missing, or where a
+    /// retrieve does not answer for each Id (who takes what is missing for deleted would lose rows). The records whose
+    /// `end_record` was called before are complete and right all the same.
     pub fn read_records(&self, select: &SelectList, sink: &mut impl RecordSink) -> Result<u64> {
         let mut reading = Reading::new(select, sink);
         let outcome = match self.shape {
             Shape::Query => self.read_query(&mut reading),
-            Shape::Retrieve => self.read_retrieve(&mut reading),
+            Shape::Retrieve { asked } => self.read_retrieve(asked, &mut reading),
         };
         outcome.map_err(|error| error.at(&self.place))?;
         Ok(reading.records())
@@ -146,10 +147,14 @@ impl Page {
 
     fn read_query(&self, reading: &mut Reading<'_, impl RecordSink>) -> Result<(), XmlError> {
         let mut xml = self.opened()?;
+        let mut seen = false;
         while let Some(start) = xml.child()? {
             if local_name(&start) != "result" {
                 xml.skip()?;
                 continue;
+            }
+            if std::mem::replace(&mut seen, true) {
+                return Err(XmlError::Unexpected("more than one result".to_owned()));
             }
             while let Some(start) = xml.child()? {
                 match local_name(&start) {
@@ -171,16 +176,27 @@ impl Page {
         xml.finish()
     }
 
-    fn read_retrieve(&self, reading: &mut Reading<'_, impl RecordSink>) -> Result<(), XmlError> {
+    fn read_retrieve(&self, asked: usize, reading: &mut Reading<'_, impl RecordSink>) -> Result<(), XmlError> {
         let mut xml = self.opened()?;
+        let mut results = 0_usize;
         while let Some(start) = xml.child()? {
-            if local_name(&start) != "result" || is_nil(&start) {
+            if local_name(&start) != "result" {
+                xml.skip()?;
+                continue;
+            }
+            results += 1;
+            if is_nil(&start) {
                 xml.skip()?;
             } else if reading.record(&mut xml)?.is_break() {
                 return Ok(());
             }
         }
-        xml.finish()
+        xml.finish()?;
+        if results == asked {
+            Ok(())
+        } else {
+            Err(XmlError::Unexpected(format!("{results} results for {asked} Ids")))
+        }
     }
 
     fn opened(&self) -> Result<Xml<'_>, XmlError> {

@@ -31,7 +31,7 @@ use url::Url;
 
 use crate::{
     endpoint::{AllowHttp, ApiVersion, data_endpoint},
-    envelope::results,
+    envelope::result,
     error::{Error, ErrorKind, Place, Result},
     user::UserInfo,
     xml::{Xml, XmlError, is_nil, local_name},
@@ -75,8 +75,7 @@ impl LoginResult {
     /// Credentials where the password has expired or the session is of a kind that SOAP refuses; Invalid where the
     /// serverUrl must not be used.
     pub(crate) fn read(body: &str, version: ApiVersion, allow_http: AllowHttp, place: &Place) -> Result<Self> {
-        let mut members = Members::default();
-        results(body, place, |xml, _nil| members.read(xml))?;
+        let members = result(body, place, Members::read)?;
         if members.password_expired {
             return Err(Error::PasswordExpired { place: place.clone() });
         }
@@ -113,19 +112,21 @@ struct Members {
 }
 
 impl Members {
-    fn read(&mut self, xml: &mut Xml<'_>) -> Result<(), XmlError> {
+    fn read(xml: &mut Xml<'_>) -> Result<Self, XmlError> {
+        let mut members = Self::default();
         xml.members(|xml, start| {
             let nil = is_nil(start);
             match local_name(start) {
-                "sessionId" if !nil => self.session_id = Some(Zeroizing::new(xml.text()?)),
-                "serverUrl" if !nil => self.server_url = Some(xml.text()?.trim().to_owned()),
-                "passwordExpired" => self.password_expired = xml.text()?.trim() == "true",
-                "sandbox" => self.sandbox = xml.text()?.trim() == "true",
-                "userInfo" if !nil => self.user = Some(UserInfo::read(xml)?),
+                "sessionId" if !nil => members.session_id = Some(Zeroizing::new(xml.text()?)),
+                "serverUrl" if !nil => members.server_url = Some(xml.text()?.trim().to_owned()),
+                "passwordExpired" => members.password_expired = xml.text()?.trim() == "true",
+                "sandbox" => members.sandbox = xml.text()?.trim() == "true",
+                "userInfo" if !nil => members.user = Some(UserInfo::read(xml)?),
                 _ => xml.skip()?,
             }
             Ok(())
-        })
+        })?;
+        Ok(members)
     }
 }
 

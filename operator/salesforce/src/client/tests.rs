@@ -89,7 +89,7 @@ fn page_of(records: &str, done: bool) -> String {
     } else {
         "<queryLocator>01g-2000</queryLocator>"
     };
-    format!("<queryResponse><result><done>{done}</done>{locator}{records}<size>1</size></result></queryResponse>")
+    format!("<queryAllResponse><result><done>{done}</done>{locator}{records}<size>1</size></result></queryAllResponse>")
 }
 
 const RECORD: &str =
@@ -789,7 +789,7 @@ async fn changes_are_asked_for_and_read() {
 #[tokio::test]
 async fn retrieve_names_fields_once_and_ids_each() {
     let server = Server::start(with_login(|_| {
-        Reply::response("<retrieveResponse><result xsi:nil=\"true\"/></retrieveResponse>")
+        Reply::response("<retrieveResponse><result xsi:nil=\"true\"/><result xsi:nil=\"true\"/></retrieveResponse>")
     }))
     .await;
     let client = client(&server);
@@ -811,6 +811,46 @@ async fn retrieve_names_fields_once_and_ids_each() {
     let ids = vec!["003R00000016BMRIA2"; 2001];
     assert!(client.retrieve("Contact", &["Id"], &ids).await.is_err());
     assert_eq!(server.count("retrieve"), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_says_nothing_or_answers_another_call_is_an_error() {
+    let start: Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
+    let server = Server::start(with_login(|request| {
+        let call = request.call();
+        let own = |inside: &str| Reply::response(&format!("<{call}Response>{inside}</{call}Response>"));
+        match request
+            .element("sessionId")
+            .map_or(0, |_| request.element("sObjectType").map_or(1, str::len))
+        {
+            // Told by the length of the object's name, since there is nothing else to tell by.
+            1 => own(""),
+            2 => own("<result xsi:nil=\"true\"/>"),
+            3 => Reply::response(
+                "<somethingResponse><result><done>true</done><size>0</size>\
+                 <latestDateCovered>2026-11-01T00:00:00Z</latestDateCovered></result></somethingResponse>",
+            ),
+            4 => own(&"<result><latestDateCovered>2026-11-01T00:00:00Z</latestDateCovered></result>".repeat(2)),
+            _ => own("<result><latestDateCovered>2026-11-01T00:00:00Z</latestDateCovered></result>"),
+        }
+    }))
+    .await;
+    let client = client(&server);
+    let outcomes = [
+        client.describe_global().await.map(drop),
+        client.user_info().await.map(drop),
+        client.server_timestamp().await.map(drop),
+        query(&client).await.map(drop),
+        client.get_updated("A", start, start).await.map(drop),
+        client.get_updated("Ab", start, start).await.map(drop),
+        client.get_updated("Abc", start, start).await.map(drop),
+        client.get_updated("Abcd", start, start).await.map(drop),
+    ];
+    for (number, outcome) in outcomes.into_iter().enumerate() {
+        let error = outcome.expect_err(&number.to_string());
+        assert_eq!(error.reason(), "UnexpectedAnswer", "{number}: {error}");
+    }
+    assert!(client.get_updated("Abcde", start, start).await.is_ok());
 }
 
 #[tokio::test]
@@ -837,23 +877,35 @@ async fn arguments_are_escaped_and_control_characters_refused() {
 #[tokio::test]
 async fn no_secret_is_in_any_error_or_debug_text() {
     let hostile = format!("{PASSWORD} {TOKEN} {SESSION}");
-    let replies: Vec<fn(&str) -> Reply> = vec![
-        |text| Reply::fault("INVALID_LOGIN", text),
-        |text| Reply::fault("INVALID_SESSION_ID", text),
-        |text| Reply::fault(text, text),
-        |text| Reply::fault("INVALID_FIELD", &format!("No such column '{text}' on entity '{text}'")),
-        |text| Reply::new(503, "", text.as_bytes()),
-        |text| Reply::new(200, "", text.as_bytes()),
-        |text| Reply::new(200, "", format!("<html>{text}</html>").as_bytes()),
-        |text| Reply::new(302, &format!("Location: http://a/{}\r\n", text.replace(' ', "")), b""),
-        |text| Reply::new(200, "", format!("<a><b>{text}</a>").as_bytes()),
-        |text| Reply::new(200, "", format!("<a>&{};</a>", text.replace(' ', "")).as_bytes()),
-        |text| Reply::response(&format!("<r><result><done>false</done><x>{text}</x></result></r>")),
-        |text| Reply::response(&format!("<r><result><done>true</done><size>{text}</size></result></r>")),
-        |text| Reply::response(&format!("<r><result><timestamp>{text}</timestamp></result></r>")),
-        |text| Reply::Bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{text}").into_bytes()),
-        |text| Reply::Bytes(format!("{text}\r\n\r\n").into_bytes()),
-        |text| Reply::new(200, "Content-Encoding: gzip\r\n", text.as_bytes()),
+    let replies: Vec<fn(&str, &str) -> Reply> = vec![
+        |text, _call| Reply::fault("INVALID_LOGIN", text),
+        |text, _call| Reply::fault("INVALID_SESSION_ID", text),
+        |text, _call| Reply::fault(text, text),
+        |text, _call| Reply::fault("INVALID_FIELD", &format!("No such column '{text}' on entity '{text}'")),
+        |text, _call| Reply::new(503, "", text.as_bytes()),
+        |text, _call| Reply::new(200, "", text.as_bytes()),
+        |text, _call| Reply::new(200, "", format!("<html>{text}</html>").as_bytes()),
+        |text, _call| Reply::new(302, &format!("Location: http://a/{}\r\n", text.replace(' ', "")), b""),
+        |text, _call| Reply::new(200, "", format!("<a><b>{text}</a>").as_bytes()),
+        |text, _call| Reply::new(200, "", format!("<a>&{};</a>", text.replace(' ', "")).as_bytes()),
+        |text, call| {
+            Reply::response(&format!(
+                "<{call}Response><result><done>false</done><x>{text}</x></result></{call}Response>"
+            ))
+        },
+        |text, call| {
+            Reply::response(&format!(
+                "<{call}Response><result><done>true</done><size>{text}</size></result></{call}Response>"
+            ))
+        },
+        |text, call| {
+            Reply::response(&format!(
+                "<{call}Response><result><timestamp>{text}</timestamp></result></{call}Response>"
+            ))
+        },
+        |text, _call| Reply::Bytes(format!("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n{text}").into_bytes()),
+        |text, _call| Reply::Bytes(format!("{text}\r\n\r\n").into_bytes()),
+        |text, _call| Reply::new(200, "Content-Encoding: gzip\r\n", text.as_bytes()),
     ];
     for at_login in [true, false] {
         for (number, reply) in replies.iter().copied().enumerate() {
@@ -862,7 +914,7 @@ async fn no_secret_is_in_any_error_or_debug_text() {
                 if request.call() == "login" && !at_login {
                     login_reply(own, SESSION)
                 } else {
-                    reply(&text)
+                    reply(&text, request.call())
                 }
             })
             .await;

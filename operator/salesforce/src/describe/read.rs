@@ -4,15 +4,15 @@ use quick_xml::events::BytesStart;
 
 use super::{FieldDescribe, FieldType, ObjectDescribe, ObjectSummary};
 use crate::{
-    envelope::results,
+    envelope::{result, results},
     error::{Place, Result},
     xml::{Xml, XmlError, is_nil, local_name},
 };
 
 /// The objects of describeGlobal.
 pub(crate) fn read_global(body: &str, place: &Place) -> Result<Vec<ObjectSummary>> {
-    let mut objects = Vec::new();
-    results(body, place, |xml, _nil| {
+    result(body, place, |xml| {
+        let mut objects = Vec::new();
         xml.members(|xml, start| {
             if local_name(start) != "sobjects" {
                 return xml.skip();
@@ -27,15 +27,15 @@ pub(crate) fn read_global(body: &str, place: &Place) -> Result<Vec<ObjectSummary
             })?;
             objects.push(summary.checked()?);
             Ok(())
-        })
-    })?;
-    Ok(objects)
+        })?;
+        Ok(objects)
+    })
 }
 
 /// The objects of describeSObjects, in the order of the answer.
 pub(crate) fn read_objects(body: &str, place: &Place) -> Result<Vec<ObjectDescribe>> {
     let mut objects = Vec::new();
-    results(body, place, |xml, _nil| {
+    results(body, place, |xml| {
         let (mut summary, mut fields) = (empty_summary(), Vec::new());
         xml.members(|xml, start| {
             if local_name(start) == "fields" {

@@ -359,8 +359,11 @@ fn a_damaged_page_is_an_error() {
         ("</soapenv:Body>", ""),
         ("<size>2</size>", "<size>x</size>"),
         ("<done>true</done>", "<done>true</done><size>3</size>"),
+        ("</result>", "</result><result/>"),
+        ("queryAllResponse", "r"),
     ] {
-        let damaged = body.replacen(from, to, 1);
+        let times = if from == "queryAllResponse" { 2 } else { 1 };
+        let damaged = body.replacen(from, to, times);
         let outcome = Page::read(damaged, place(), Shape::Query).and_then(|page| read(&page, &GEOFF_SELECT));
         assert!(outcome.is_err(), "{from} -> {to}");
     }
@@ -384,13 +387,31 @@ fn retrieve_gives_records_and_leaves_out_what_is_not_there() {
     let record = GEOFF.replace("<records", "<result").replace("</records>", "</result>");
     let once = record.replacen("<sf:Id>003R00000016BMRIA2</sf:Id>", "", 1);
     let body = envelope("retrieveResponse", &format!("{record}<result xsi:nil=\"true\"/>{once}"));
-    let page = Page::read(body, place(), Shape::Retrieve).unwrap();
+    let page = retrieved(body, 3);
     assert!(page.done() && page.locator().is_none() && page.size().is_none());
     let rows = read(&page, &GEOFF_SELECT).unwrap();
     assert_eq!(rows.len(), 2);
     assert_eq!(rows[0], rows[1]);
-    let empty = Page::read(envelope("retrieveResponse", ""), place(), Shape::Retrieve).unwrap();
+    let empty = retrieved(envelope("retrieveResponse", ""), 0);
     assert_eq!(read(&empty, &GEOFF_SELECT).unwrap().len(), 0);
+}
+
+fn retrieved(body: String, asked: usize) -> Page {
+    let place = Place {
+        call: Call::Retrieve,
+        ..place()
+    };
+    Page::read(body, place, Shape::Retrieve { asked }).unwrap()
+}
+
+#[test]
+fn a_retrieve_that_does_not_answer_for_each_id_is_an_error() {
+    let record = GEOFF.replace("<records", "<result").replace("</records>", "</result>");
+    for (body, asked) in [("", 1), (record.as_str(), 2), (&record.repeat(2), 1)] {
+        let page = retrieved(envelope("retrieveResponse", body), asked);
+        let error = read(&page, &GEOFF_SELECT).unwrap_err();
+        assert_eq!(error.reason(), "UnexpectedAnswer", "{asked}: {error}");
+    }
 }
 
 #[test]

@@ -23,7 +23,11 @@ fn describe_global_is_read() {
          <name>Setting__c</name><queryable>false</queryable><somethingNew><x>1</x></somethingNew></sobjects>\
          </result></describeGlobalResponse>",
     );
-    let objects = read_global(&body, &place()).unwrap();
+    let place = Place {
+        call: Call::DescribeGlobal,
+        ..place()
+    };
+    let objects = read_global(&body, &place).unwrap();
     assert_eq!(objects.len(), 2);
     assert_eq!(
         objects[0],
