@@ -14,7 +14,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use simulator::{Control, Row, schema::Schema};
+use simulator::{Control, Row, data::Content, schema::Schema};
 
 use crate::{
     compare::normal,
@@ -368,7 +368,8 @@ impl Column {
         own(
             Source::Field(field.name.clone()),
             field.field_type.as_str(),
-            field.calculated,
+            // Case.ContactEmail and its like are no formulas to describe, and follow their contact all the same.
+            field.calculated || matches!(field.content, Content::ParentValue { .. }),
         )
     }
 

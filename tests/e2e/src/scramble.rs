@@ -297,7 +297,23 @@ impl Scramble {
                 let target = pick(rng, &field.reference_to);
                 self.row(&target, false).unwrap_or_default()
             }
-            _ => text(rng, field),
+            FieldType::String
+            | FieldType::Picklist
+            | FieldType::MultiPicklist
+            | FieldType::Combobox
+            | FieldType::TextArea
+            | FieldType::Phone
+            | FieldType::Url
+            | FieldType::Email
+            | FieldType::EncryptedString
+            | FieldType::DataCategoryGroupReference
+            | FieldType::Base64
+            | FieldType::AnyType
+            | FieldType::Json
+            | FieldType::ComplexValue
+            | FieldType::Id
+            | FieldType::Location
+            | FieldType::Address => text(rng, field),
         }
     }
 }

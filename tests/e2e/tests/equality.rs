@@ -274,7 +274,7 @@ async fn deletes(kind: Kind) {
         let values = if object == "Contact" { &values[..1] } else { values };
         (object, org.create(object, values).unwrap())
     }));
-    let state = async |object: &str, columns: &str| {
+    let row = async |object: &str, columns: &str| {
         let statement = format!(
             "SELECT {columns} FROM {} WHERE salesforce_id = '{}'",
             database.table(&object.to_lowercase()),
@@ -291,7 +291,7 @@ async fn deletes(kind: Kind) {
     let marks = "name, is_deleted, deleted_at IS NOT NULL AND deleted_at = system_modstamp";
     stage.once().await;
     assert_eq!(
-        state("Contact", "name, is_deleted, deleted_at IS NOT NULL").await,
+        row("Contact", "name, is_deleted, deleted_at IS NOT NULL").await,
         marked(false, false)
     );
 
@@ -299,27 +299,27 @@ async fn deletes(kind: Kind) {
         org.delete(object, id).unwrap();
     }
     stage.once().await;
-    assert_eq!(state("Contact", marks).await, marked(true, true));
-    assert_eq!(state("Lead", "name").await, name("Alt"));
-    assert_eq!(state("Account", "name").await, None);
+    assert_eq!(row("Contact", marks).await, marked(true, true));
+    assert_eq!(row("Lead", "name").await, name("Alt"));
+    assert_eq!(row("Account", "name").await, None);
 
     // What is deleted stays so in runs that read it again and in runs that do not.
     stage.once().await;
     org.advance_clock(SignedDuration::from_hours(3));
     stage.once().await;
-    assert_eq!(state("Contact", marks).await, marked(true, true));
-    assert_eq!(state("Account", "name").await, None);
+    assert_eq!(row("Contact", marks).await, marked(true, true));
+    assert_eq!(row("Account", "name").await, None);
 
     for (object, id) in &ids {
         org.undelete(object, id).unwrap();
     }
     stage.once().await;
     assert_eq!(
-        state("Contact", "name, is_deleted, deleted_at IS NOT NULL").await,
+        row("Contact", "name, is_deleted, deleted_at IS NOT NULL").await,
         marked(false, false)
     );
-    assert_eq!(state("Lead", "name").await, name("Alt"));
-    assert_eq!(state("Account", "name").await, name("Alt"));
+    assert_eq!(row("Lead", "name").await, name("Alt"));
+    assert_eq!(row("Account", "name").await, name("Alt"));
 
     for (object, id) in &ids {
         let field = if *object == "Account" { "Name" } else { "LastName" };
@@ -327,7 +327,7 @@ async fn deletes(kind: Kind) {
     }
     stage.once().await;
     for object in ids.keys() {
-        assert_eq!(state(object, "name").await, name("Neu"), "{object}");
+        assert_eq!(row(object, "name").await, name("Neu"), "{object}");
     }
 }
 
