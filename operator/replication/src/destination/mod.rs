@@ -155,6 +155,12 @@ pub trait ObjectTable: Send + 'static {
         at: Timestamp,
     ) -> impl Future<Output = Result<Counts>> + Send;
 
+    /// Ends when somebody else waits for what the open segment holds, so that a segment without work lets go. Never ends
+    /// where a segment keeps nobody waiting. Cancel safe.
+    fn wanted(&self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
     /// Gives the open segment up. Without one it does nothing.
     fn rollback(&mut self) -> impl Future<Output = Result<()>> + Send;
 

@@ -56,6 +56,7 @@ pub(crate) async fn run<T: ObjectTable>(
         StateWrite::WithRows
     };
     loop {
+        let mut waiting = false;
         table.begin(Load::Merge).await?;
         let filled = match next.take() {
             Some(batch) => {
@@ -77,6 +78,10 @@ pub(crate) async fn run<T: ObjectTable>(
                 next = Some(batch);
                 None
             }
+            Filled::Waiting => {
+                waiting = true;
+                None
+            }
             Filled::Broken(error) => Some(error),
         };
         checkpoint.query_start = Some(query_start);
@@ -87,6 +92,9 @@ pub(crate) async fn run<T: ObjectTable>(
         }
         // This segment may have left its query_start in the state.
         write = StateWrite::Always;
+        if waiting {
+            next = reader.next().await?;
+        }
     }
     let memory = super::remember(context, table, Some(mark.complete())).await?;
     if memory.state.checkpoint.watermark == memory.watermark {

@@ -119,6 +119,7 @@ async fn load_rows<T: ObjectTable>(
         context.committed(counts);
         match filled {
             segment::Filled::Full(batch) => next = Some(batch),
+            segment::Filled::Waiting => next = reader.next().await?,
             segment::Filled::End => {}
             segment::Filled::Broken(error) => return Err(error),
         }

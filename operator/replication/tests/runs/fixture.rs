@@ -33,18 +33,22 @@ use tokio_util::sync::CancellationToken;
 /// Rows of a page: as few as Salesforce serves, so that a few hundred records are several pages.
 pub(crate) const PAGE_ROWS: u16 = 200;
 
-/// The machine's clock, but pauses are over at once and the wall clock can be moved.
+/// The longest pause between two tries of a test.
+const LONGEST_PAUSE: Duration = Duration::from_secs(16);
+
+/// The machine's clock, which can be moved. Pauses between tries are over at once; longer waits, which are limits, end
+/// when the clock is moved.
 #[derive(Debug)]
 pub(crate) struct TestClock {
     machine: SystemClock,
-    ahead: Mutex<Duration>,
+    ahead: watch::Sender<Duration>,
     slept: Mutex<Vec<Duration>>,
 }
 
 impl TestClock {
-    /// Moves the wall clock.
+    /// Moves the clock.
     pub(crate) fn advance(&self, by: Duration) {
-        *self.ahead.lock().unwrap() += by;
+        self.ahead.send_modify(|ahead| *ahead += by);
     }
 
     /// The pauses so far.
@@ -55,14 +59,23 @@ impl TestClock {
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        self.machine.now() + *self.ahead.lock().unwrap()
+        self.machine.now() + *self.ahead.borrow()
     }
 
     fn monotonic(&self) -> Duration {
-        self.machine.monotonic() + *self.ahead.lock().unwrap()
+        self.machine.monotonic() + *self.ahead.borrow()
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {
+        if duration > LONGEST_PAUSE {
+            let mut ahead = self.ahead.subscribe();
+            let until = *self.ahead.borrow() + duration;
+            return Box::pin(async move {
+                if ahead.wait_for(|ahead| *ahead >= until).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            });
+        }
         self.slept.lock().unwrap().push(duration);
         Box::pin(tokio::task::yield_now())
     }
@@ -183,7 +196,7 @@ impl Bench {
             directory: TempDir::new().unwrap(),
             clock: Arc::new(TestClock {
                 machine: SystemClock::new(),
-                ahead: Mutex::default(),
+                ahead: watch::Sender::default(),
                 slept: Mutex::default(),
             }),
             recorder: Arc::new(Recorder::new()),

@@ -6,4 +6,5 @@ mod fixture;
 mod incremental;
 mod initial;
 mod resume;
+mod slow;
 mod ticks;

@@ -113,13 +113,13 @@ pub enum MergeStatement {
 /// Time limits of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// `statement_timeout`. A COPY counts from its first to its last row, so this bounds a whole segment, the waiting
-    /// for Salesforce included.
+    /// `statement_timeout`. A COPY counts from its first to its last row, the waiting for Salesforce included.
     pub statement: Duration,
     /// `lock_timeout`.
     pub lock: Duration,
     /// `idle_in_transaction_session_timeout`: how long a process that stalls between fence and commit can keep its
-    /// successor waiting. A COPY that waits for rows is not idle in this sense.
+    /// successor waiting. A COPY that waits for rows is not idle in this sense, but a segment is until its first chunk of
+    /// rows is full and the COPY begins. So this is longer than a run keeps a segment open (`run::segment`, half a minute).
     pub idle_in_transaction: Duration,
 }
 

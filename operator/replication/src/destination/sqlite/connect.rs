@@ -27,9 +27,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::statement;
 use crate::{Error, Result};
 
-/// How long a write waits for another process that writes to the file, before the run is tried again later. Segments
-/// last seconds; a person's session with an open transaction lasts longer, and must not hold a run for ever.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a write waits for another process that writes to the file, before the run is tried again later. A segment of
+/// another replicator lasts half a minute at most (`run::segment`); a person's session with an open transaction lasts
+/// longer, and must not hold a run for ever.
+const BUSY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Page cache of a connection, KiB. 256 MiB are not faster than 2 (performance.md 1.3); 8 keep the upper levels of the
 /// key's tree of a few million rows.

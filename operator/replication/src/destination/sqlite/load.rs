@@ -15,8 +15,9 @@ use rusqlite::{Connection, ErrorCode, Statement, params};
 
 use super::{
     encode::{self, BindError},
-    session::{Parts, Session, Turn},
+    session::{Parts, Session},
     statement,
+    turns::Turn,
 };
 use crate::{
     Error, Result,

@@ -7,10 +7,12 @@
 //! * `state`: `_replication_state`, the epoch, whose tables
 //! * `tables`: DDL and its comparison with what is there
 //! * `session`: what the thread of a table owns
+//! * `turns`: who writes
 //!
 //! **One writer.** SQLite lets one transaction write at a time, for the whole file. Segments of several objects
 //! therefore take turns, by a mutex that the clones of a [`Sqlite`] share and that serves in order of arrival: a turn is
-//! taken before `BEGIN IMMEDIATE` and given back after COMMIT or ROLLBACK. Other processes, and other `Sqlite` of the
+//! taken before `BEGIN IMMEDIATE` and given back after COMMIT or ROLLBACK, and a segment that waits for rows while another
+//! object waits for its turn is told so (`turns`). Other processes, and other `Sqlite` of the
 //! same file, are waited for by SQLite's busy handler. Readers never wait and are never waited for.
 //!
 //! **Durability.** A commit survives any end of this process. After a loss of power the file may be as it was some
@@ -33,6 +35,7 @@ mod statement;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::{
     path::{Path, PathBuf},
@@ -40,11 +43,11 @@ use std::{
 };
 
 use jiff::Timestamp;
-use tokio::sync::Mutex;
 
 use self::{
     connect::Thread,
-    session::{Session, Turn},
+    session::Session,
+    turns::{Turn, Turns},
 };
 use super::{Capabilities, Contents, Deletions, Destination, Load, ObjectTable, StateWrite};
 use crate::{
@@ -68,14 +71,14 @@ const MAX_COLUMNS: usize = 2000;
 #[derive(Debug, Clone)]
 pub struct Sqlite {
     path: PathBuf,
-    turns: Arc<Mutex<()>>,
+    turns: Arc<Turns>,
 }
 
 /// One object's table: a thread with a connection. Dropping it rolls an open segment back and ends the thread.
 #[derive(Debug)]
 pub struct SqliteTable {
     thread: Thread<Session>,
-    turns: Arc<Mutex<()>>,
+    turns: Arc<Turns>,
 }
 
 impl Sqlite {
@@ -116,7 +119,7 @@ impl Destination for Sqlite {
 
     /// Cancel safe: what was begun on the blocking thread ends there.
     async fn prepare(&self) -> Result<()> {
-        let turn = Arc::clone(&self.turns).lock_owned().await;
+        let turn = self.turns.take().await;
         let path = self.path.clone();
         let prepared = tokio::task::spawn_blocking(move || {
             let _turn = turn;
@@ -148,7 +151,7 @@ impl SqliteTable {
     /// Waits for the right to write. Refuses to wait for a segment of this very table, which would never end.
     async fn turn(&self) -> Result<Turn> {
         self.thread.call(|session| session.expect_idle()).await?;
-        Ok(Arc::clone(&self.turns).lock_owned().await)
+        Ok(self.turns.take().await)
     }
 }
 
@@ -185,6 +188,10 @@ impl ObjectTable for SqliteTable {
         self.thread
             .call(move |session| session.commit(&checkpoint, deletions, state, at))
             .await
+    }
+
+    async fn wanted(&self) {
+        self.turns.wanted().await;
     }
 
     async fn rollback(&mut self) -> Result<()> {

@@ -6,7 +6,6 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::sync::OwnedMutexGuard;
 
 use super::{
     connect::{failure, open_existing},
@@ -15,10 +14,6 @@ use super::{
     statement::TableStatements,
 };
 use crate::{Error, Result, plan::ObjectPlan, state::Owner};
-
-/// The right to write to the file, among the tables of one destination: SQLite has one writer, and waiting for it in
-/// its busy handler is neither fair nor free.
-pub(super) type Turn = OwnedMutexGuard<()>;
 
 /// What the thread of a table owns.
 #[derive(Debug)]
