@@ -185,7 +185,10 @@ mod tests {
         let batch = row(&["2015-02-10T01:56:14.000Z", "2015-02-10T01:56:14.000+0000", "soon"]);
         let moment = "2015-02-10T01:56:14Z".parse().ok();
         assert!(moment.is_some());
-        assert_eq!((batch.moment(0, 0), batch.moment(0, 1), batch.moment(0, 2)), (moment, moment, None));
+        assert_eq!(
+            (batch.moment(0, 0), batch.moment(0, 1), batch.moment(0, 2)),
+            (moment, moment, None)
+        );
     }
 
     #[test]

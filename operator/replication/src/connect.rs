@@ -63,6 +63,7 @@ pub struct Options {
 pub struct Session {
     org: OrgInfo,
     client: Client,
+    retries: Retries,
     plan: Plan,
     engine: Engine,
 }
@@ -177,6 +178,8 @@ impl Session {
         let retries = Retries::new(Arc::clone(&environment.clock), Arc::clone(&environment.random));
         let org = retries.call(|| client.org()).await?;
         let schema = describe(&client, &retries, spec).await?;
+        // Here, so that the call is not charged to the object that happens to ask for the time first.
+        retries.call(|| client.server_now()).await?;
         let plan = plan::make(plan::Input {
             spec,
             schema: &schema,
@@ -214,9 +217,39 @@ impl Session {
         Ok(Self {
             org,
             client,
+            retries,
             plan,
             engine,
         })
+    }
+
+    /// Describes the org and makes the plan again, from the resource that the session was opened with: before an object
+    /// is tried that failed for what the resource asks for (design 6.8, 6.10). The login, the database, what objects wait
+    /// for and what they remember stay.
+    ///
+    /// # Errors
+    /// Salesforce's; the resource cannot be planned any more (all problems at once). The session is as it was then. Cancel
+    /// safe in the same way.
+    pub async fn replan(&mut self, spec: &SalesforceReplicatorSpec) -> Result<()> {
+        let schema = describe(&self.client, &self.retries, spec).await?;
+        let capabilities = match &self.engine {
+            Engine::Postgres(replicator) => replicator.destination().capabilities(),
+            Engine::Sqlite(replicator) => replicator.destination().capabilities(),
+        };
+        let plan = plan::make(plan::Input {
+            spec,
+            schema: &schema,
+            instance_url: &self.org.instance_url,
+            capabilities,
+        })
+        .map_err(Error::Plan)?;
+        let plans = plan.objects.iter().cloned().map(Arc::new).collect();
+        match &mut self.engine {
+            Engine::Postgres(replicator) => replicator.replan(plans),
+            Engine::Sqlite(replicator) => replicator.replan(plans),
+        }
+        self.plan = plan;
+        Ok(())
     }
 
     /// The org, as the login told it.

@@ -56,6 +56,8 @@ pub struct Capabilities {
     pub max_identifier_bytes: usize,
     /// Most columns of a table.
     pub max_columns: usize,
+    /// Digits that a number with decimals keeps exactly; `None`: all.
+    pub exact_digits: Option<u32>,
     /// Rows of a SOAP segment: how many are read again at most after a crash.
     pub segment_rows: u64,
 }

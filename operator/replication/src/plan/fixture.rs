@@ -13,6 +13,7 @@ pub(super) const POSTGRES: Capabilities = Capabilities {
     name: "PostgreSQL",
     max_identifier_bytes: 63,
     max_columns: 1600,
+    exact_digits: None,
     segment_rows: 2000,
 };
 

@@ -16,8 +16,11 @@ use crate::destination::Capabilities;
 /// Characters of a hash in a name that we make: 32 bits, against a handful of long names of one table.
 const HASH_CHARACTERS: usize = 8;
 
-/// Columns that PostgreSQL has in every table and refuses to make (manual, "System Columns").
-const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"];
+/// Columns that the database has in every table. PostgreSQL refuses to make them (manual, "System Columns"); in SQLite
+/// ours would hide `rowid`, by which rows are deleted. Refused for both, so that a resource can change its destination.
+const SYSTEM_COLUMNS: [&str; 9] = [
+    "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid", "rowid", "oid", "_rowid_",
+];
 
 /// An sObject's API name, in the case of describe.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -190,7 +193,7 @@ pub(super) fn check(name: &str, of: NameOf, capabilities: Capabilities) -> Resul
             Err("begins with sqlite_, which SQLite keeps for itself: choose another name".to_owned())
         }
         NameOf::Column if SYSTEM_COLUMNS.contains(&folded.as_str()) => {
-            Err("has the name of a column that PostgreSQL has in every table: choose another name".to_owned())
+            Err("has the name of a column that the database has in every table: choose another name".to_owned())
         }
         NameOf::Table | NameOf::Column => Ok(()),
     }
@@ -209,6 +212,7 @@ mod tests {
             name: "PostgreSQL",
             max_identifier_bytes,
             max_columns: 1600,
+            exact_digits: None,
             segment_rows: 2000,
         }
     }
@@ -280,7 +284,7 @@ mod tests {
             ("2nd", NameOf::Column, Some("begins with a digit")),
             ("_state", NameOf::Table, Some("begins with _")),
             ("SQLite_x", NameOf::Table, Some("sqlite_")),
-            ("Ctid", NameOf::Column, Some("PostgreSQL has in every table")),
+            ("Ctid", NameOf::Column, Some("database has in every table")),
             (
                 "abcdefghijk",
                 NameOf::Table,

@@ -141,7 +141,7 @@ pub(super) fn make(spec: &ObjectSpec, context: Context<'_>, findings: &mut Findi
     let indexes = index::make(&table, indexes, &columns, context.capabilities, findings);
     check_size(&columns, context.capabilities, findings);
     check_parents(&select.paths, findings);
-    warn(lookup, &select.paths, deletes, findings);
+    warn(lookup, &select.paths, deletes, context.capabilities, findings);
 
     let Select { paths, is_deleted } = select;
     let plan = ObjectPlan {
@@ -230,7 +230,13 @@ fn check_parents(select: &[FieldPath], findings: &mut Findings<'_>) {
 }
 
 /// What an administrator should know before it shows in the data.
-fn warn(lookup: Lookup<'_>, select: &[FieldPath], deletes: Deletes, findings: &mut Findings<'_>) {
+fn warn(
+    lookup: Lookup<'_>,
+    select: &[FieldPath],
+    deletes: Deletes,
+    capabilities: Capabilities,
+    findings: &mut Findings<'_>,
+) {
     let found = || select.iter().filter_map(|path| lookup.find(&path.to_string()).ok());
     let calculated: Vec<String> = found()
         .filter(|found| found.field.calculated && found.path.relationship.is_none())
@@ -262,6 +268,19 @@ fn warn(lookup: Lookup<'_>, select: &[FieldPath], deletes: Deletes, findings: &m
             "encrypted fields arrive masked unless the Salesforce user has the permission View Encrypted Data: {}",
             list(masked)
         ));
+    }
+    if let Some(digits) = capabilities.exact_digits {
+        let rounded: Vec<String> = found()
+            .filter(|found| found.field.scale > 0 && found.field.precision > digits)
+            .map(|found| found.path.to_string())
+            .collect();
+        if !rounded.is_empty() {
+            findings.warning(format!(
+                "{} keeps {digits} digits of a number with decimals, longer ones are rounded: {}",
+                capabilities.name,
+                list(rounded)
+            ));
+        }
     }
     let summary = lookup.summary();
     if !summary.replicateable {

@@ -158,6 +158,12 @@ impl Target {
         }
     }
 
+    /// Whether the server answers on this connection. One that hangs is as dead as one that is closed.
+    pub(super) async fn answers(&self, session: &mut Session) -> bool {
+        let ping = sqlx::Connection::ping(&mut session.connection);
+        matches!(tokio::time::timeout(self.connect_timeout, ping).await, Ok(Ok(())))
+    }
+
     /// Asks what the server is, and refuses what does not serve.
     ///
     /// # Errors

@@ -269,6 +269,7 @@ impl Destination for Postgres {
             max_identifier_bytes: 63,
             // 1600 is the server's limit, and the staging table has two more than the table.
             max_columns: 1598,
+            exact_digits: None,
             segment_rows: SEGMENT_ROWS,
         }
     }
@@ -335,9 +336,10 @@ impl PostgresTable {
     /// A read that finds its connection dead is done once more on another one: the server may have restarted since.
     async fn take_alive(&mut self) -> Result<Session> {
         let mut session = self.take().await?;
-        match sqlx::Connection::ping(&mut session.connection).await {
-            Ok(()) => Ok(session),
-            Err(_dead) => self.context.database.session().await,
+        if self.context.database.target.answers(&mut session).await {
+            Ok(session)
+        } else {
+            self.context.database.session().await
         }
     }
 
@@ -406,7 +408,7 @@ impl ObjectTable for PostgresTable {
     async fn begin(&mut self, load: Load) -> Result<()> {
         self.rollback().await?;
         let mut session = self.take_alive().await?;
-        let found = state::read_epoch(&self.context, &mut session).await?;
+        let found = state::look_at_epoch(&self.context, &mut session).await?;
         let compared = state::compare(&self.context, self.known, found.map(|(epoch, _)| epoch));
         self.connection = Some(session);
         self.remember(compared)?;

@@ -52,16 +52,32 @@ pub(super) async fn lock(context: &Context, session: &mut Session, what: &str, d
 }
 
 /// Epoch and whether deletes are pending, as they are at this moment; `None` without state.
-pub(super) async fn read_epoch(context: &Context, session: &mut Session) -> Result<Option<(Epoch, bool)>> {
+async fn read_epoch(context: &Context, session: &mut Session, missing: Missing) -> Result<Option<(Epoch, bool)>> {
     let query = sqlx::query(context.database.state.read_epoch.sql()).bind(context.plan.object.as_str());
-    let row = match query.fetch_optional(&mut session.connection).await {
-        Ok(row) => row,
-        Err(error) if is_undefined(&error) => None,
-        Err(error) => return Err(context.database.failure(error, Doing::ReadingState)),
+    let answer = async {
+        match (query.fetch_optional(&mut session.connection).await, missing) {
+            (Err(error), Missing::IsNoState) if is_undefined(&error) => Ok(None),
+            (answer, Missing::IsNoState | Missing::IsAnError) => answer,
+        }
     };
+    let row = context.database.within(Doing::ReadingState, answer).await?;
     let read = |error| context.database.failure(error, Doing::ReadingState);
     row.map(|row| Ok((Epoch(row.try_get(0).map_err(read)?), row.try_get(1).map_err(read)?)))
         .transpose()
+}
+
+/// What it means that the state's table is missing.
+#[derive(Debug, Clone, Copy)]
+enum Missing {
+    /// The object has no state.
+    IsNoState,
+    /// Inside a transaction, which PostgreSQL has ended by then.
+    IsAnError,
+}
+
+/// Epoch and whether deletes are pending, outside of a transaction.
+pub(super) async fn look_at_epoch(context: &Context, session: &mut Session) -> Result<Option<(Epoch, bool)>> {
+    read_epoch(context, session, Missing::IsNoState).await
 }
 
 /// Refuses where another process has written since.
@@ -90,7 +106,7 @@ pub(super) async fn fence(context: &Context, session: &mut Session, known: Known
         Doing::WritingState(context.table()),
     )
     .await?;
-    let found = read_epoch(context, session).await?;
+    let found = read_epoch(context, session, Missing::IsAnError).await?;
     compare(context, known, found.map(|(epoch, _)| epoch))
 }
 

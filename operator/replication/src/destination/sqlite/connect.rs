@@ -198,7 +198,18 @@ pub(super) fn failure(path: &Path, doing: &str, error: rusqlite::Error) -> Error
     Error::Database {
         kind,
         message: format!("{}: cannot {doing}: {advice}", path.display()),
-        source: Some(Box::new(error)),
+        source: Some(Box::new(without_values(error))),
+    }
+}
+
+/// The text of a refused constraint may come from somebody's trigger (`RAISE`), which may put a value into it.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the driver's enum, open for more")]
+fn without_values(error: rusqlite::Error) -> rusqlite::Error {
+    match error {
+        rusqlite::Error::SqliteFailure(code, Some(_)) if code.code == ErrorCode::ConstraintViolation => {
+            rusqlite::Error::SqliteFailure(code, None)
+        }
+        other => other,
     }
 }
 

@@ -108,6 +108,7 @@ impl Destination for Sqlite {
             name: "SQLite",
             max_identifier_bytes: MAX_IDENTIFIER_BYTES,
             max_columns: MAX_COLUMNS,
+            exact_digits: Some(15),
             segment_rows: SEGMENT_ROWS,
         }
     }

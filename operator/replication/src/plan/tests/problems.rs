@@ -249,7 +249,11 @@ fn columns_that_collide() {
         ),
         (
             json!({"fields": [{"source": "Email", "column": "xmin"}]}),
-            "column xmin has the name of a column that PostgreSQL has in every table: choose another name",
+            "column xmin has the name of a column that the database has in every table: choose another name",
+        ),
+        (
+            json!({"fields": [{"source": "Email", "column": "RowId"}]}),
+            "column RowId has the name of a column that the database has in every table: choose another name",
         ),
         (
             json!({"fields": [{"source": "Email", "column": "e mail"}]}),

@@ -2,9 +2,12 @@
 
 use serde_json::json;
 
-use crate::plan::{
-    ColumnKind, ColumnSource, Deletes, Identifier, ObjectPlan, Plan, PlanView, TemplatePart, UrlTemplate, fixture,
-    fixture::plan, objects_needed, parents_needed,
+use crate::{
+    destination::Capabilities,
+    plan::{
+        ColumnKind, ColumnSource, Deletes, Identifier, ObjectPlan, Plan, PlanView, TemplatePart, UrlTemplate, fixture,
+        fixture::plan, objects_needed, parents_needed,
+    },
 };
 
 fn only(objects: serde_json::Value) -> ObjectPlan {
@@ -648,4 +651,22 @@ fn a_plan_is_shown_as_json_with_all_that_it_says() {
     );
     assert_eq!(json["apiCalls"], json!({"runsPerDay": 288, "callsPerDay": 288}));
     assert!(json["notServed"].as_array().is_some_and(|texts| !texts.is_empty()));
+}
+
+#[test]
+fn numbers_that_the_destination_would_round_are_told() {
+    let spec = fixture::spec(json!([{"name": "Sample__c", "mapping": "None", "fields": [
+        {"source": "Price__c", "column": "price"}]}]));
+    let rounding = Capabilities {
+        name: "SQLite",
+        exact_digits: Some(15),
+        ..fixture::POSTGRES
+    };
+    let plan = fixture::make_with(&spec, &fixture::schema(), rounding).unwrap();
+    assert_eq!(
+        plan.warnings,
+        ["Sample__c: SQLite keeps 15 digits of a number with decimals, longer ones are rounded: Price__c"]
+    );
+    let exact = fixture::make_with(&spec, &fixture::schema(), fixture::POSTGRES).unwrap();
+    assert_eq!(exact.warnings, Vec::<String>::new());
 }
