@@ -13,6 +13,9 @@
 //! Two errors are transient by kind and yet never repeated as they are: a query that ran into Salesforce's own time
 //! limit, since it would run into it again after two more minutes, and a locator that is dead. What to do about both is
 //! known to the reader of a run (`run::reader`), which goes on with a different query.
+//!
+//! Where an answer says itself when to come back (`Retry-After`), no call is made earlier. A run waits a minute for it;
+//! what takes longer ends the run, and the object waits.
 
 use std::{collections::BTreeMap, fmt, future::Future, sync::Arc, time::Duration};
 
@@ -30,6 +33,9 @@ pub const WITHIN_RUN: Backoff = Backoff {
     first: Duration::from_secs(1),
     longest: Duration::from_secs(30),
 };
+
+/// The longest pause between two tries of one call that an answer may ask for.
+const LONGEST_ASKED: Duration = Duration::from_mins(1);
 
 /// Pauses between runs of an object that failed for a passing reason. Ten minutes at most: an outage that is over is
 /// noticed soon, and one call each ten minutes disturbs nobody.
@@ -101,10 +107,16 @@ impl Retries {
                 Ok(value) => return Ok(value),
                 Err(error) => {
                     failures += 1;
-                    if failures >= TRIES || !is_passing(&error) {
+                    let asked = match error.retry() {
+                        Retry::After(asked) => asked,
+                        Retry::Backoff | Retry::WhenResourceChanges | Retry::WhenSecretChanges | Retry::Hourly => {
+                            Duration::ZERO
+                        }
+                    };
+                    if failures >= TRIES || !is_passing(&error) || asked > LONGEST_ASKED {
                         return Err(error);
                     }
-                    let pause = WITHIN_RUN.pause(failures, self.random.as_ref());
+                    let pause = WITHIN_RUN.pause(failures, self.random.as_ref()).max(asked);
                     tracing::debug!(%error, failures, ?pause, "a call to Salesforce failed, it is made again");
                     self.clock.sleep(pause).await;
                 }
@@ -248,6 +260,33 @@ mod tests {
             .collect();
         assert_eq!(seconds(&low), [5, 10, 20, 40, 80, 160, 300, 300]);
         assert_eq!(ACROSS_TICKS.pause(u32::MAX, &Loaded::High), ACROSS_TICKS.longest);
+    }
+
+    #[tokio::test]
+    async fn a_call_is_not_made_earlier_than_the_answer_asks() {
+        let busy = |seconds: u64| salesforce::Error::Status {
+            place: salesforce::Place {
+                call: salesforce::Call::QueryMore,
+                object: None,
+                host: Arc::from("example.com"),
+            },
+            status: 503,
+            retry_after: (seconds > 0).then(|| Duration::from_secs(seconds)),
+        };
+        let clock = Arc::new(Sleeper::default());
+        let retries = Retries::new(Arc::<Sleeper>::clone(&clock), Arc::new(Loaded::High));
+        let mut answers = [busy(0), busy(1), busy(60)].into_iter();
+        let called = retries.call(|| std::future::ready(answers.next().map_or(Ok(()), Err)));
+        assert!(called.await.is_ok());
+        assert_eq!(seconds(&clock.slept.lock().unwrap()), [1, 2, 60]);
+
+        let mut calls = 0;
+        let called = retries.call(|| {
+            calls += 1;
+            std::future::ready(Err::<(), _>(busy(61)))
+        });
+        assert_eq!(called.await.unwrap_err().retry(), Retry::After(Duration::from_secs(61)));
+        assert_eq!(calls, 1, "the object waits, not the run");
     }
 
     #[test]
