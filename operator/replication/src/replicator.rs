@@ -196,6 +196,12 @@ impl<D: Destination> Replicator<D> {
         &self.schedule
     }
 
+    /// Goes on by other plans of the same objects. What is remembered of an object stays: its next run compares its state
+    /// with the plan, as every run does.
+    pub fn replan(&mut self, plans: Vec<Arc<ObjectPlan>>) {
+        self.plans = plans;
+    }
+
     /// Reads what the destination says of each object, in the order of [`Replicator::plans`]. Writes nothing.
     pub async fn states(&self) -> Vec<Result<Option<State>>> {
         let mut states = Vec::with_capacity(self.plans.len());
