@@ -135,6 +135,10 @@ pub trait ObjectTable: Send + 'static {
     /// transaction. Called with the state's own checkpoint it only claims. Where the table has no rows, the state counts
     /// none either: somebody may have emptied or dropped it.
     ///
+    /// A first load that another plan has begun and not finished is given up: where the state read is of phase `Initial`
+    /// and has another `plan_hash` than `checkpoint`, its table is dropped and made anew. It is partial by contract, and
+    /// what it holds may be gone from Salesforce by now.
+    ///
     /// # Errors
     /// [`Error::Fenced`](crate::Error::Fenced), a missing right, a table that is not as planned.
     fn create(&mut self, checkpoint: &Checkpoint, at: Timestamp) -> impl Future<Output = Result<Contents>> + Send;

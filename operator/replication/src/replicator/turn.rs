@@ -269,7 +269,7 @@ impl Turn {
 }
 
 /// Gives the state back if it was written by the same plan. Another one needs every row read again, which is the
-/// business of Refresh.
+/// business of Refresh; a first load that is not finished begins anew.
 pub(super) fn fits(plan: &ObjectPlan, state: Option<State>) -> Result<Option<State>> {
     let Some(state) = state else { return Ok(None) };
     let changed = |message: String| {
@@ -287,10 +287,12 @@ pub(super) fn fits(plan: &ObjectPlan, state: Option<State>) -> Result<Option<Sta
             anew(plan)
         ));
     }
-    if state.checkpoint.plan_hash != plan.hash.0 {
+    if state.checkpoint.phase == Phase::Live && state.checkpoint.plan_hash != plan.hash.0 {
         return changed(format!(
-            "the resource asks for other columns, templates or deletes than the rows of table {} were written with; \
-             filling them needs a Refresh, which this version does not serve: go back to the former mapping, or {}",
+            "its plan is not the one that the rows of table {} were written with: the resource asks for other columns, \
+             templates or deletes, or the org has changed (a field was added, removed, hidden from the user or made \
+             visible, or the org's address is another); filling the table anew needs a Refresh, which this version does not \
+             serve: go back to the former mapping, undo the org's change or leave the field out, or {}",
             plan.table,
             anew(plan)
         ));

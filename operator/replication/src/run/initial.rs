@@ -10,6 +10,8 @@
 //! The place to go on is worth what the table holds. Where the table turns out to be empty, since somebody dropped or
 //! emptied it meanwhile, the load begins at the first Id.
 //!
+//! So it does where the plan has changed meanwhile: its rows are of another plan, and the table is made anew.
+//!
 //! The indexes are built when all rows are in, and before the state says `Live`: a crash in between leaves the phase at
 //! `Initial`, reads no row again and builds what is missing.
 
@@ -26,17 +28,19 @@ use crate::{
 /// # Errors
 /// Salesforce's and the destination's; what was committed stays and the next call goes on behind it.
 pub(crate) async fn run<T: ObjectTable>(context: &Context<'_>, table: &mut T, state: Option<&State>) -> Result<Memory> {
-    let mut checkpoint = match state {
-        Some(state) => state.checkpoint.clone(),
-        None => Checkpoint {
+    let hash = &context.plan.hash.0;
+    let begun = state.map(|state| &state.checkpoint);
+    let mut checkpoint = begun
+        .filter(|begun| begun.plan_hash == *hash)
+        .cloned()
+        .unwrap_or_else(|| Checkpoint {
             phase: Phase::Initial,
-            plan_hash: context.plan.hash.0.clone(),
+            plan_hash: hash.clone(),
             query_start: None,
             watermark: None,
             last_id: None,
             checked_at: None,
-        },
-    };
+        });
     let query_start = match checkpoint.query_start {
         Some(query_start) => query_start,
         None => context.server_now().await?,

@@ -91,3 +91,34 @@ async fn a_load_into_postgres_begins_anew_where_its_rows_are_gone() {
         assert_eq!(place.server.value("SELECT count(*) FROM contact").await, "1300");
     }
 }
+
+/// Breaks a load off, changes the mapping and the org, and loads with the new mapping.
+async fn change_mapping(bench: &mut Bench) {
+    break_off(bench).await;
+    let gone = bench.ids("Contact")[5].clone();
+    bench.control().hard_delete("Contact", &gone).unwrap();
+    // The same column with another type, and one more.
+    bench.objects = json!([{"name": "Contact", "mapping": "None", "fields": [
+        {"source": "CreatedDate", "column": "surname"}, {"source": "Email", "column": "email"}]}]);
+    let mut session = bench.session().await;
+    assert!(session.inspect().await.remove(0).state.is_ok());
+    let runs = good_tick(&mut session).await;
+    assert_eq!((runs[0].rows_read, runs[0].rows), (ROWS - 1, 1_299));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_begins_anew_with_another_plan() {
+    let mut bench = contacts().await;
+    change_mapping(&mut bench).await;
+    bench.assert_equal(&bench.session().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_into_postgres_begins_anew_with_another_plan() {
+    let place = Place::new().await;
+    let mut bench = contacts().await;
+    bench.schema = Some(place.schema.clone());
+    change_mapping(&mut bench).await;
+    let found = place.server.value("SELECT count(*) FROM contact WHERE surname > '2000-01-01'::timestamptz").await;
+    assert_eq!(found, "1299");
+}

@@ -49,7 +49,7 @@ use crate::{
     batch::Batch,
     destination::{Capabilities, Contents, Deletions, Destination, Load, ObjectTable, StateWrite},
     plan::ObjectPlan,
-    state::{Checkpoint, Counts, Owner, State},
+    state::{Checkpoint, Counts, Owner, Phase, State},
 };
 
 /// Rows of a SOAP segment: 25 pages of 2000. More than 20 000 cost nothing measurable less (performance.md 2.3), and
@@ -297,6 +297,7 @@ impl Destination for Postgres {
             connection,
             known: Known::Nothing,
             state_names_table: false,
+            unfinished: None,
             segment: None,
         })
     }
@@ -310,6 +311,8 @@ pub struct PostgresTable {
     known: Known,
     /// Whether the object's state names this table, as it was read or written last.
     state_names_table: bool,
+    /// The plan's hash of a first load into this table that was not finished when the state was read.
+    unfinished: Option<String>,
     segment: Option<Segment>,
 }
 
@@ -356,13 +359,16 @@ impl PostgresTable {
 async fn claim(
     context: &Context,
     session: &mut Session,
-    (known, state_names_table): (Known, bool),
+    (known, state_names_table, unfinished): (Known, bool, Option<&str>),
     checkpoint: &Checkpoint,
     at: Timestamp,
 ) -> Result<(Known, Contents)> {
     let doing = Doing::MakingTable(context.table());
     context.database.simple(doing, session, "BEGIN").await?;
     state::fence(context, session, known).await?;
+    if unfinished.is_some_and(|hash| hash != checkpoint.plan_hash) {
+        tables::give_up(context, session).await?;
+    }
     // The table first: a conflict is found before anything is written.
     let made = tables::make(context, session, state_names_table).await?;
     let epoch = state::write(context, session, known, checkpoint, 0, at).await?;
@@ -383,6 +389,10 @@ impl ObjectTable for PostgresTable {
         self.state_names_table = state
             .as_ref()
             .is_some_and(|state| state.table_name == self.context.table());
+        self.unfinished = state
+            .as_ref()
+            .filter(|state| self.state_names_table && state.checkpoint.phase == Phase::Initial)
+            .map(|state| state.checkpoint.plan_hash.clone());
         self.known = match &state {
             Some(state) => Known::At {
                 epoch: state.epoch,
@@ -396,12 +406,13 @@ impl ObjectTable for PostgresTable {
     async fn create(&mut self, checkpoint: &Checkpoint, at: Timestamp) -> Result<Contents> {
         self.rollback().await?;
         let mut session = self.take_alive().await?;
-        let found = (self.known, self.state_names_table);
+        let found = (self.known, self.state_names_table, self.unfinished.as_deref());
         let outcome = Box::pin(claim(&self.context, &mut session, found, checkpoint, at)).await;
         let (known, contents) = self.remember(outcome)?;
         self.connection = Some(session);
         self.known = known;
         self.state_names_table = true;
+        self.unfinished = None;
         Ok(contents)
     }
 

@@ -214,6 +214,7 @@ pub(super) enum MergeSql {
 #[derive(Debug)]
 pub(super) struct TableStatements {
     pub(super) create_table: Statement,
+    pub(super) drop_table: Statement,
     pub(super) indexes: Vec<IndexStatements>,
     pub(super) copy_direct: Statement,
     pub(super) create_staging: Statement,
@@ -254,6 +255,11 @@ impl TableStatements {
         let names = Names::new(schema, plan);
         Self {
             create_table: create_table(&names, plan),
+            // The lock that it takes stops readers, so it does not wait long for it.
+            drop_table: Statement::new(format!(
+                "SET LOCAL lock_timeout = '5s'; DROP TABLE IF EXISTS {}",
+                names.table
+            )),
             indexes: plan
                 .indexes
                 .iter()

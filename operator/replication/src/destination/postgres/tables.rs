@@ -1,6 +1,6 @@
 //! Tables, columns and indexes: making them, and comparing them with what is there.
 //!
-//! A table that is there is never changed but by adding columns; a column of another type is a conflict that a person
+//! A table that is complete is never changed but by adding columns; a column of another type is a conflict that a person
 //! has to settle. No table is ever swapped or emptied, so grants, views and triggers of others stay (design 6.2).
 
 use std::collections::BTreeMap;
@@ -189,6 +189,16 @@ pub(super) async fn make(context: &Context, session: &mut Session, is_ours: bool
         contents: Contents::Empty,
         rows: Some(0),
     })
+}
+
+/// Drops the table of a first load that is given up; within a transaction.
+pub(super) async fn give_up(context: &Context, session: &mut Session) -> Result<()> {
+    let query = sqlx::raw_sql(context.statements.drop_table.sql()).execute(&mut session.connection);
+    context
+        .database
+        .within(Doing::MakingTable(context.table()), query)
+        .await?;
+    Ok(())
 }
 
 async fn has_rows(context: &Context, session: &mut Session, doing: Doing<'_>) -> Result<bool> {

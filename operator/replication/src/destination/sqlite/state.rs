@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Type};
 use super::{
     connect::failure,
     session::Session,
+    statement,
     tables::{exists, make_table},
 };
 use crate::{
@@ -85,6 +86,15 @@ impl Session {
             session.compare_epoch_on(connection)?;
             let state = read(connection, &session.plan.object).map_err(failed)?;
             check_owner(connection, &session.path, &session.plan, &session.owner, state.as_ref())?;
+            let given_up = state.as_ref().filter(|state| {
+                state.checkpoint.phase == Phase::Initial
+                    && state.checkpoint.plan_hash != checkpoint.plan_hash
+                    && state.table_name.eq_ignore_ascii_case(session.plan.table.as_str())
+            });
+            if given_up.is_some() {
+                let drop = statement::drop_table(&session.plan);
+                connection.execute_batch(&drop).map_err(failed)?;
+            }
             make_table(connection, &session.path, &session.plan)?;
             let moved = match &state {
                 Some(state) if !state.table_name.eq_ignore_ascii_case(session.plan.table.as_str()) => {

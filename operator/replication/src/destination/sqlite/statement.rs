@@ -156,6 +156,11 @@ fn definition(column: &Column) -> String {
     text
 }
 
+/// Drops the table of a first load that is given up.
+pub(super) fn drop_table(plan: &ObjectPlan) -> String {
+    format!("DROP TABLE IF EXISTS {}", quote(plan.table.as_str()))
+}
+
 /// Makes the table of a plan, with its key and no other index.
 pub(super) fn create_table(plan: &ObjectPlan) -> String {
     let columns: Vec<String> = plan
