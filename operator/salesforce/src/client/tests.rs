@@ -819,10 +819,7 @@ async fn an_answer_that_says_nothing_or_answers_another_call_is_an_error() {
     let server = Server::start(with_login(|request| {
         let call = request.call();
         let own = |inside: &str| Reply::response(&format!("<{call}Response>{inside}</{call}Response>"));
-        match request
-            .element("sessionId")
-            .map_or(0, |_| request.element("sObjectType").map_or(1, str::len))
-        {
+        match request.element("sObjectType").map_or(1, str::len) {
             // Told by the length of the object's name, since there is nothing else to tell by.
             1 => own(""),
             2 => own("<result xsi:nil=\"true\"/>"),
