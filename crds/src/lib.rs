@@ -51,7 +51,7 @@ mod v1alpha1;
 pub use condition::ConditionType;
 pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 pub use kube::core::ObjectMeta;
-pub use manifest::{GENERATED, crd, crd_yaml};
+pub use manifest::{GENERATED, crd, crd_json, crd_yaml};
 pub use nearest::nearest;
 pub use period::{Period, PeriodError};
 pub use reason::Reason;

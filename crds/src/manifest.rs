@@ -28,7 +28,15 @@ pub fn crd_yaml() -> Result<String, serde_saphyr::SerializeError> {
     Ok(format!("{GENERATED}\n{}", serde_saphyr::to_string(&value)?))
 }
 
-/// The `CustomResourceDefinition` as JSON.
+/// The same as JSON, indented.
+///
+/// # Errors
+/// None in practice: the types serialize, which a test proves.
+pub fn crd_json() -> Result<String, serde_json::Error> {
+    serde_json::to_string_pretty(&tidy(crd_value()).unwrap_or_default())
+}
+
+/// The `CustomResourceDefinition` as it comes from the types.
 pub(crate) fn crd_value() -> Value {
     serde_json::to_value(crd()).unwrap_or_default()
 }
@@ -105,6 +113,13 @@ mod tests {
         let read: CustomResourceDefinition = serde_saphyr::from_str(&yaml).unwrap();
         let expected = tidy(crd_value()).unwrap();
         assert_eq!(tidy(serde_json::to_value(&read).unwrap()).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_json_says_what_the_yaml_says() {
+        let json: Value = serde_json::from_str(&crd_json().unwrap()).unwrap();
+        let yaml: Value = serde_saphyr::from_str(&crd_yaml().unwrap()).unwrap();
+        assert_eq!(json, yaml);
     }
 
     #[test]

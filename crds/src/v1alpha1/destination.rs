@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::CaSecretRef;
 
 /// The database that is written: exactly one of postgres, mysql and sqlite.
-// The rule of the immutable schema stands here and not on Postgres: a parent that is taken away and set again would
-// escape a rule on the child.
+// The rule of the immutable schema compares the two ends of one update. Two updates, to another database and back with
+// another schema, get past it, as they would wherever it stood: CEL knows no state but the last. The tables of the former
+// schema then stay as they are, with their state in them, and the other schema is loaded from the beginning.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, Default, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.postgres), has(self.mysql), has(self.sqlite)].filter(x, x).size() == 1")
