@@ -4,8 +4,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use replication::{
     Error,
+    connect::Session,
     progress::{Event, RunKind},
-    replicator::TickRequest,
+    replicator::{TickReport, TickRequest},
 };
 use salesforce::ErrorKind;
 use serde_json::json;
@@ -46,6 +47,83 @@ async fn an_object_that_fails_does_not_stop_the_others() {
     bench.control().clear_rules();
     good_tick(&mut session).await;
     bench.assert_equal(&session);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_field_that_is_withdrawn_is_gone_from_the_plan_once_it_is_made_again() {
+    let config = Config {
+        contacts: 250,
+        ..Config::default()
+    };
+    let objects = json!([{"name": "Contact", "mapping": "Mirror"}, {"name": "Account"}]);
+    let bench = Bench::start(config, objects).await;
+    let mut session = bench.session().await;
+    let user = "admin@example.com";
+    bench.control().withdraw(user, "Contact", Some("Email")).unwrap();
+    let failed = |report: &TickReport| {
+        let errors = report.runs.iter().map(|run| &run.error);
+        errors
+            .map(|error| error.as_ref().map(|error| error.reason))
+            .collect::<Vec<_>>()
+    };
+    let has_email = |session: &Session| {
+        session.plan().objects[0]
+            .columns
+            .iter()
+            .any(|column| column.name.as_str() == "email")
+    };
+    assert_eq!(failed(&tick(&mut session).await), [Some("InvalidField"), None]);
+    assert!(has_email(&session));
+    bench.control().reset_calls();
+    session.replan(&bench.spec()).await.unwrap();
+    assert!(!has_email(&session));
+    assert_eq!(bench.control().counters().of("login"), 0);
+    bench.control().grant(user, "Contact", Some("Email")).unwrap();
+    session.replan(&bench.spec()).await.unwrap();
+    assert_eq!(good_tick(&mut session).await[0].rows, 250);
+    bench.assert_equal(&session);
+
+    // What cannot be planned leaves the session as it is.
+    let mut spec = bench.spec();
+    spec.objects[0].name = "Nothing__c".to_owned();
+    assert!(matches!(session.replan(&spec).await, Err(Error::Plan(_))));
+    good_tick(&mut session).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tick_that_cannot_begin_is_no_failure_of_an_object_that_was_not_due() {
+    let config = Config {
+        contacts: 250,
+        ..Config::default()
+    };
+    let bench = Bench::start(config, json!([{"name": "Contact"}, {"name": "Account"}])).await;
+    let mut session = bench.session().await;
+    bench.add_rule(
+        Rule::at("queryAll", What::fault("INSUFFICIENT_ACCESS", "no"))
+            .of("Contact")
+            .forever(),
+    );
+    tick(&mut session).await;
+    bench.advance(Duration::from_mins(30));
+    bench.remove_file();
+    let cancel = CancellationToken::new();
+    session.tick(&only(&["Account"]), &cancel).await;
+    // Contact has waited for its hour, Account for half of it.
+    bench.advance(Duration::from_mins(31));
+    std::fs::write(bench.file(), "this is no database, and long enough to be none".repeat(50)).unwrap();
+    let due = TickRequest {
+        only_due: true,
+        ..TickRequest::default()
+    };
+    assert!(session.tick(&due, &cancel).await.error.is_some());
+    let failures = |session: &Session| {
+        let plans = &session.plan().objects;
+        [0, 1].map(|n| session.schedule().failures(&plans[n].object))
+    };
+    assert_eq!(failures(&session), [2, 1]);
+    // A name that is misspelt is nobody's failure.
+    assert!(session.tick(&only(&["Kontakt"]), &cancel).await.error.is_some());
+    assert_eq!(failures(&session), [2, 1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
