@@ -126,8 +126,10 @@ pub(crate) enum Command {
     Objects(Objects),
     /// List the fields of an object that the user can see
     Fields(Fields),
-    /// Print the CustomResourceDefinition, which also describes every field of the file
-    #[command(after_help = "Examples:\n  salesforce-replicator crd | kubectl apply --server-side -f -")]
+    /// Print the CustomResourceDefinition, which also describes every field of the file: as YAML, or with -o json as JSON
+    #[command(after_help = "Examples:\n  \
+                            salesforce-replicator crd | kubectl apply --server-side -f -\n  \
+                            salesforce-replicator crd -o json | jq '.spec.names'")]
     Crd,
     /// Print a completion script for a shell
     #[command(after_help = "Examples:\n  \
@@ -174,7 +176,12 @@ pub(crate) struct Run {
 
 const RUN_HELP: &str = "\
 Without --once it goes on by the resource's trigger: by interval (5m where none is given) from start to start, or by \
-schedule; times that pass during a run are one run. A resource with nothing but trigger.manual runs once.
+schedule; times that pass during a run are one run. The first run is at once, with a schedule too: a time that passed \
+while nothing ran cannot be told from none, and is one run as well. A resource with nothing but trigger.manual runs once. \
+A resource that is suspended (spec.suspend) is not run, with --once neither: that is said, and the exit code is 0.
+
+Files and secrets are read once, at the start; what changes in them later, a new password too, needs a new start. What \
+the org has is read at the start, and again before an object is tried that failed for what the resource asks for.
 
 Secrets come from documents of kind Secret in the files, else from --secrets DIR, else from the environment: \
 SFR_<SECRET>_<KEY> in upper case, other characters as _. The file of a sqlite destination lies in the working folder.
@@ -255,7 +262,12 @@ pub(crate) struct Org {
     )]
     pub(crate) login_url: String,
     /// As whom. The password comes from the environment, SFR_PASSWORD, and the security token from SFR_SECURITY_TOKEN.
-    #[arg(long, value_name = "USER", help_heading = "Without a file")]
+    #[arg(
+        long,
+        value_name = "USER",
+        conflicts_with = "secrets",
+        help_heading = "Without a file"
+    )]
     pub(crate) username: Option<String>,
 }
 
@@ -346,6 +358,8 @@ mod tests {
             "preview -f a.yaml --rows 201",
             "objects",
             "objects -f a.yaml --username ann",
+            "objects --username ann --secrets dir",
+            "fields Contact --username ann --secrets dir",
             "fields -f a.yaml",
             "crd extra",
             "completions tcsh",
@@ -362,6 +376,7 @@ mod tests {
             "objects -f a.yaml",
             "objects acc --username ann --all",
             "fields Contact phone -f a.yaml",
+            "objects -f a.yaml --secrets dir",
         ] {
             parse(line).unwrap();
         }

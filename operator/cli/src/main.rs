@@ -25,7 +25,7 @@ use indicatif::MultiProgress;
 use salesforce::{AllowHttp, clock::SystemClock};
 
 use crate::{
-    arguments::{Arguments, Command},
+    arguments::{Arguments, Command, Format},
     exit::Exit,
     failure::Failure,
     logging::Voice,
@@ -56,15 +56,16 @@ fn main() -> ExitCode {
 }
 
 fn execute(Arguments { command, global }: Arguments) -> Result<Exit, Failure> {
+    let bars = MultiProgress::new();
     let context = Context {
-        printer: Printer::new(global.output),
+        printer: Printer::new(global.output, bars.clone()),
         allow_http: if global.allow_http {
             AllowHttp::Anywhere
         } else {
             AllowHttp::LoopbackOnly
         },
         clock: SystemClock::shared(),
-        bars: MultiProgress::new(),
+        bars,
     };
     let voice = match &command {
         Command::Run(run) if !run.once => Voice::Telling,
@@ -79,9 +80,15 @@ fn execute(Arguments { command, global }: Arguments) -> Result<Exit, Failure> {
     logging::start(&global, voice, &context.bars);
     match command {
         Command::Crd => {
-            let yaml = crds::crd_yaml().map_err(|error| Failure::Defect(error.to_string()))?;
-            Printer::text(&yaml).map(|()| Exit::Success)
+            let printed = match global.output {
+                Format::Text | Format::Yaml => crds::crd_yaml().map_err(|error| Failure::Defect(error.to_string()))?,
+                Format::Json => crds::crd_json().map_err(|error| Failure::Defect(error.to_string()))?,
+            };
+            Printer::text(&printed).map(|()| Exit::Success)
         }
+        Command::Completions { .. } if global.output != Format::Text => Err(Failure::Usage(
+            "completions are a script for a shell: they have no other form, leave --output away".to_owned(),
+        )),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "salesforce-replicator", &mut script);

@@ -1,29 +1,31 @@
 //! The only module that writes to standard output and standard error.
 //!
-//! Results go to standard output, in the form that was asked for; everything else goes to standard error. A reader that
-//! went away (`| head`) is no error: there is nobody left to tell.
+//! Results go to standard output, in the form that was asked for; everything else goes to standard error, where progress
+//! bars step aside for it. A reader that went away (`| head`) is no error: there is nobody left to tell.
 
 use std::io::{self, IsTerminal, Write};
 
 use comfy_table::{ContentArrangement, Table, presets};
+use indicatif::MultiProgress;
 use serde::Serialize;
 
 use crate::{arguments::Format, failure::Failure};
 
 /// Writes results and errors.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Printer {
     format: Format,
+    bars: MultiProgress,
 }
 
 impl Printer {
-    /// Results in this form.
-    pub(crate) fn new(format: Format) -> Self {
-        Self { format }
+    /// Results in this form, remarks above `bars`.
+    pub(crate) fn new(format: Format, bars: MultiProgress) -> Self {
+        Self { format, bars }
     }
 
     /// A result: `data` for programs, the text for people.
-    pub(crate) fn result(self, data: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    pub(crate) fn result(&self, data: &impl Serialize, text: impl FnOnce() -> String) -> Result<(), Failure> {
         let printed = match self.format {
             Format::Text => text(),
             Format::Json => serde_json::to_string_pretty(data).map_err(|error| Failure::Defect(error.to_string()))?,
@@ -33,7 +35,7 @@ impl Printer {
     }
 
     /// One of many results, as they come: a JSON line, a YAML document, a line of text.
-    pub(crate) fn next(self, data: &impl Serialize, text: impl FnOnce() -> Option<String>) -> Result<(), Failure> {
+    pub(crate) fn next(&self, data: &impl Serialize, text: impl FnOnce() -> Option<String>) -> Result<(), Failure> {
         let printed = match self.format {
             Format::Text => match text() {
                 Some(text) => text,
@@ -71,8 +73,12 @@ impl Printer {
     }
 
     /// A remark on standard error: no result and no error.
-    pub(crate) fn remark(text: &str) {
-        writeln!(io::stderr().lock(), "{text}").ok();
+    pub(crate) fn remark(&self, text: &str) {
+        self.remark_on(&mut io::stderr().lock(), text);
+    }
+
+    fn remark_on(&self, output: &mut impl Write, text: &str) {
+        self.bars.suspend(|| writeln!(output, "{text}").ok());
     }
 }
 
@@ -127,7 +133,80 @@ pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use indicatif::{ProgressBar, ProgressDrawTarget, TermLike};
+
     use super::*;
+
+    /// A terminal that keeps what is done to it, and standard error on the same screen.
+    #[derive(Debug, Clone, Default)]
+    struct Screen(Arc<Mutex<Vec<String>>>);
+
+    impl Screen {
+        fn done(&self, what: &str) {
+            self.0.lock().unwrap().push(what.to_owned());
+        }
+    }
+
+    impl TermLike for Screen {
+        fn width(&self) -> u16 {
+            80
+        }
+        fn move_cursor_up(&self, _lines: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_down(&self, _lines: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_right(&self, _columns: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn move_cursor_left(&self, _columns: usize) -> io::Result<()> {
+            Ok(())
+        }
+        fn write_line(&self, text: &str) -> io::Result<()> {
+            self.done(text);
+            Ok(())
+        }
+        fn write_str(&self, text: &str) -> io::Result<()> {
+            self.done(text);
+            Ok(())
+        }
+        fn clear_line(&self) -> io::Result<()> {
+            self.done("CLEARED");
+            Ok(())
+        }
+        fn flush(&self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Write for Screen {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.done(str::from_utf8(bytes).unwrap());
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn bars_step_aside_for_a_remark() {
+        let mut screen = Screen::default();
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::term_like(Box::new(screen.clone())));
+        let bar = bars.add(ProgressBar::new(10));
+        bar.tick();
+        let printer = Printer::new(Format::Text, bars.clone());
+        let before = screen.0.lock().unwrap().len();
+        printer.remark_on(&mut screen, "stopping");
+        let done = screen.0.lock().unwrap().split_off(before);
+        let remark = done.iter().position(|text| text.contains("stopping")).unwrap();
+        let (cleared, drawn) = done.split_at(remark);
+        assert!(cleared.iter().any(|text| text == "CLEARED"), "{done:?}");
+        assert!(drawn.iter().any(|text| text.contains("/10")), "drawn again: {done:?}");
+    }
 
     #[test]
     fn tables_have_aligned_columns_and_no_spaces_at_the_end() {

@@ -11,12 +11,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{exit::Exit, failure::Failure, printer::Printer};
 
-/// Does `work` until it is done or two signals came. Gives its result and the end that a signal asks for.
+/// Does `work` until it is done or two signals came. Gives its result and the end that a signal asks for. `work` must not
+/// block: while it does, nobody hears a signal.
 ///
 /// # Errors
 /// The system does not let signals be handled.
 pub(crate) async fn until_signal<T>(
     token: &CancellationToken,
+    printer: &Printer,
     work: impl Future<Output = T>,
 ) -> Result<(Option<T>, Option<Exit>), Failure> {
     let listen = |kind| signal(kind).map_err(|error| Failure::Defect(format!("signals cannot be handled: {error}")));
@@ -28,7 +30,7 @@ pub(crate) async fn until_signal<T>(
         exit = next(&mut interrupt, &mut terminate) => exit,
         done = &mut work => return Ok((Some(done), None)),
     };
-    Printer::remark("stopping: what is not committed is rolled back; once more to stop at once");
+    printer.remark("stopping: what is not committed is rolled back; once more to stop at once");
     token.cancel();
     let done = tokio::select! {
         biased;

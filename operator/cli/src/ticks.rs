@@ -2,18 +2,19 @@
 //!
 //! Ticks go from start to start. A tick that is due while another runs is not lost and not queued: when the running one
 //! ends, one tick stands for all that were due. Between ticks an object that failed is tried again when its error says
-//! so, alone. Waiting is done in short stretches against the wall clock, since a laptop that slept, or a clock that was
+//! so, alone. An object that failed for what the resource asks for (a field that is gone, say) would fail again with the
+//! plan that it failed with, so the org is described and the plan made again before it is tried. Waiting is done in short stretches against the wall clock, since a laptop that slept, or a clock that was
 //! set, must not move a schedule of "every day at six"; an interval is measured on the monotonic clock, which nobody sets.
 
 use std::{collections::BTreeSet, future::Future, time::Duration};
 
-use crds::Schedule;
+use crds::{SalesforceReplicatorSpec, Schedule};
 use jiff::Timestamp;
 use replication::{
     connect::Session,
     replicator::{TickReport, TickRequest},
 };
-use salesforce::clock::Clock;
+use salesforce::{ErrorKind, clock::Clock};
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
@@ -31,21 +32,38 @@ pub(crate) trait Ticking {
 
     /// Objects that failed and have waited.
     fn waited(&self) -> BTreeSet<String>;
+
+    /// Describes the org and makes the plan again. Where that fails all stays as it was.
+    fn replan(&mut self) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
-impl Ticking for Session {
+/// A session and the resource that it is of.
+#[derive(Debug)]
+pub(crate) struct Planned<'a> {
+    /// The session.
+    pub(crate) session: Session,
+    /// What its plan is made from.
+    pub(crate) spec: &'a SalesforceReplicatorSpec,
+}
+
+impl Ticking for Planned<'_> {
     async fn tick(&mut self, request: &TickRequest, cancel: &CancellationToken) -> TickReport {
-        Box::pin(Session::tick(self, request, cancel)).await
+        Box::pin(self.session.tick(request, cancel)).await
     }
 
     fn next_try_in(&self) -> Option<Duration> {
-        self.schedule().next_try_in()
+        self.session.schedule().next_try_in()
     }
 
     fn waited(&self) -> BTreeSet<String> {
-        let objects = self.plan().objects.iter().map(|plan| &plan.object);
-        let waited = objects.filter(|object| self.schedule().failures(object) > 0 && self.schedule().is_due(object));
+        let schedule = self.session.schedule();
+        let objects = self.session.plan().objects.iter().map(|plan| &plan.object);
+        let waited = objects.filter(|object| schedule.failures(object) > 0 && schedule.is_due(object));
         waited.map(ToString::to_string).collect()
+    }
+
+    async fn replan(&mut self) -> Result<(), Failure> {
+        Ok(Box::pin(self.session.replan(self.spec)).await?)
     }
 }
 
@@ -63,9 +81,11 @@ pub(crate) async fn go_on(
 ) -> Result<(), Failure> {
     let mut last = Start::now(clock);
     let mut request = regular.clone();
+    let mut outdated = BTreeSet::new();
     loop {
         let report = Box::pin(ticking.tick(&request, cancel)).await;
         tell(&report)?;
+        note_outdated(&mut outdated, &report);
         let due = loop {
             if cancel.is_cancelled() {
                 return Ok(());
@@ -80,6 +100,17 @@ pub(crate) async fn go_on(
                 },
             }
         };
+        if !outdated.is_disjoint(&ticking.waited()) {
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Ok(()),
+                planned = ticking.replan() => match planned {
+                    Ok(()) => tracing::info!("the org was described and the plan made again"),
+                    // Other objects go on by the old plan, and this one fails once more and says why.
+                    Err(failure) => tracing::warn!(error = %failure, "the plan cannot be made again"),
+                },
+            }
+        }
         request = match due {
             Next::Tick | Next::Wait(_) => {
                 last = Start::now(clock);
@@ -90,6 +121,16 @@ pub(crate) async fn go_on(
                 ..regular.clone()
             },
         };
+    }
+}
+
+/// Keeps the objects whose last run failed for what the resource asks for (design 6.10).
+fn note_outdated(outdated: &mut BTreeSet<String>, report: &TickReport) {
+    for run in &report.runs {
+        match &run.error {
+            Some(error) if error.kind == ErrorKind::Invalid => drop(outdated.insert(run.object.clone())),
+            Some(_) | None => drop(outdated.remove(&run.object)),
+        }
     }
 }
 
@@ -149,6 +190,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use crds::Trigger;
+    use replication::progress::{RunError, RunKind, RunReport};
     use salesforce::clock::Sleep;
 
     use super::*;
@@ -194,14 +236,19 @@ mod tests {
         /// For each tick: seconds that it takes, and seconds until a retry.
         ticks: Vec<(u64, Option<u64>)>,
         retry_at: Option<Duration>,
-        /// When ticks started, and whether only what failed was asked for.
-        seen: Vec<(String, bool)>,
+        /// Kind of the error of runs that fail.
+        kind: ErrorKind,
+        /// When ticks started, with a star where only what failed was asked for, and plans that were made again.
+        seen: Vec<String>,
     }
 
     impl Ticking for Fake {
         async fn tick(&mut self, request: &TickRequest, cancel: &CancellationToken) -> TickReport {
             let start_time = self.clock.now();
-            self.seen.push((start_time.to_string(), request.objects.is_some()));
+            let time = start_time.to_string();
+            let time = time.trim_start_matches("2026-11-24T").trim_end_matches('Z');
+            let star = if request.objects.is_some() { "*" } else { "" };
+            self.seen.push(format!("{time}{star}"));
             let (takes, retry) = self.ticks.remove(0);
             self.clock.pass(takes);
             self.retry_at = retry.map(|seconds| self.clock.monotonic() + Duration::from_secs(seconds));
@@ -212,7 +259,7 @@ mod tests {
             TickReport {
                 start_time,
                 end_time,
-                runs: Vec::new(),
+                runs: vec![run(retry.map(|_| self.kind))],
                 error: None,
                 next_try_time: None,
             }
@@ -223,17 +270,51 @@ mod tests {
         }
 
         fn waited(&self) -> BTreeSet<String> {
-            BTreeSet::from(["Contact".to_owned()])
+            let waited = self.next_try_in() == Some(Duration::ZERO);
+            waited.then(|| "Contact".to_owned()).into_iter().collect()
+        }
+
+        async fn replan(&mut self) -> Result<(), Failure> {
+            self.seen.push("plan".to_owned());
+            Err(Failure::NotThere("a field".to_owned()))
         }
     }
 
-    /// Starts of ticks after 10:00 on a day, in minutes and seconds; a star marks a retry.
+    fn run(failed: Option<ErrorKind>) -> RunReport {
+        RunReport {
+            object: "Contact".into(),
+            table: "contact".into(),
+            kind: RunKind::Incremental,
+            start_time: Timestamp::UNIX_EPOCH,
+            end_time: Timestamp::UNIX_EPOCH,
+            rows_read: 0,
+            rows_written: 0,
+            rows_deleted: 0,
+            api_calls: 1,
+            removed_characters: 0,
+            rows: 0,
+            watermark: None,
+            error: failed.map(|kind| RunError {
+                kind,
+                reason: "InvalidField",
+                message: "what happened".into(),
+            }),
+        }
+    }
+
+    /// Starts of ticks after 10:00 on a day; a star marks a retry.
     async fn starts(schedule: &Schedule, ticks: &[(u64, Option<u64>)]) -> Vec<String> {
+        starts_with(ErrorKind::Transient, schedule, ticks).await
+    }
+
+    /// The same where runs fail with errors of a kind; `plan` where the plan was made again.
+    async fn starts_with(kind: ErrorKind, schedule: &Schedule, ticks: &[(u64, Option<u64>)]) -> Vec<String> {
         let clock = Virtual::at("2026-11-24T10:00:00Z");
         let mut fake = Fake {
             clock: Arc::clone(&clock),
             ticks: ticks.to_vec(),
             retry_at: None,
+            kind,
             seen: Vec::new(),
         };
         let regular = TickRequest {
@@ -256,11 +337,7 @@ mod tests {
         .await
         .unwrap();
         assert_eq!(told, ticks.len());
-        let shown = fake.seen.iter().map(|(start, retry)| {
-            let time = start.trim_start_matches("2026-11-24T").trim_end_matches('Z');
-            format!("{time}{}", if *retry { "*" } else { "" })
-        });
-        shown.collect()
+        fake.seen
     }
 
     #[tokio::test]
@@ -282,6 +359,25 @@ mod tests {
         let every_minute = Schedule::Interval(Duration::from_mins(1));
         let found = starts(&every_minute, &[(1, Some(10)), (1, Some(20)), (1, None), (1, None)]).await;
         assert_eq!(found, ["10:00:00", "10:00:11*", "10:00:32*", "10:01:00"]);
+    }
+
+    #[tokio::test]
+    async fn what_the_org_lacks_is_planned_again_before_it_is_tried_again_and_not_before() {
+        let every_minute = Schedule::Interval(Duration::from_mins(1));
+        let found = starts_with(
+            ErrorKind::Invalid,
+            &every_minute,
+            &[(1, Some(10)), (1, Some(100)), (1, None), (1, None)],
+        )
+        .await;
+        assert_eq!(found, ["10:00:00", "plan", "10:00:11*", "10:01:00", "10:02:00"]);
+        let found = starts_with(
+            ErrorKind::Invalid,
+            &every_minute,
+            &[(1, Some(70)), (1, None), (1, None)],
+        )
+        .await;
+        assert_eq!(found, ["10:00:00", "10:01:00", "10:02:00"]);
     }
 
     #[tokio::test]

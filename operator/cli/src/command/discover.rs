@@ -13,7 +13,7 @@ use crate::{
     arguments::{Fields, Objects, Org},
     exit::Exit,
     failure::Failure,
-    printer::{self, Printer},
+    printer,
     session::{Context, Prepared},
 };
 
@@ -113,7 +113,7 @@ pub(crate) async fn objects(arguments: Objects, context: &Context) -> Result<Exi
         printer::table(&["NAME", "LABEL", "PREFIX", "REMARKS"], rows)
     })?;
     if output.objects.is_empty() {
-        Printer::remark("no object has that text in its name or label");
+        context.printer.remark("no object has that text in its name or label");
     }
     Ok(Exit::Success)
 }
@@ -160,7 +160,9 @@ pub(crate) async fn fields(arguments: Fields, context: &Context) -> Result<Exit,
         .printer
         .result(&output, || printer::table(&["NAME", "LABEL", "TYPE", "REMARKS"], rows))?;
     if output.fields.is_empty() {
-        Printer::remark("no field has that text in its name, label or type");
+        context
+            .printer
+            .remark("no field has that text in its name, label or type");
     }
     Ok(Exit::Success)
 }

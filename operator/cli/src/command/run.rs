@@ -3,6 +3,9 @@
 //! What stops the process at its start, before anything ran, is what a person must mend (the resource, the
 //! credentials); what may pass by itself is waited for, since a machine may boot before its network is there. Later,
 //! nothing but a signal stops a run that goes on by its trigger: see [`crate::ticks`].
+//!
+//! A resource that is suspended has no runs, and that is no error: somebody wanted it. An operator would wait for the
+//! resource to change; a file is read once and not watched, so waiting would be for ever, and the process ends.
 
 use std::time::Duration;
 
@@ -27,7 +30,7 @@ use crate::{
     stop, ticks,
 };
 
-/// What `run -o json` prints: once for `--once`, else one line for each tick.
+/// What `run -o json` prints: indented with `--once`, else one line for each tick. Nothing where the resource is suspended.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RunOutput<'a> {
@@ -40,9 +43,17 @@ struct RunOutput<'a> {
 
 /// Replicates.
 pub(crate) async fn run(arguments: Run, context: &Context) -> Result<Exit, Failure> {
+    // Before signals are listened to: standard input may be a terminal, and who waits at it must be able to leave.
+    let prepared = Prepared::load(&arguments.source.source, context)?;
+    if prepared.resource.spec.suspend {
+        context
+            .printer
+            .remark(&suspended(&prepared.identity.to_string(), arguments.once));
+        return Ok(Exit::Success);
+    }
     let token = CancellationToken::new();
-    let work = Box::pin(replicate(arguments, context, &token));
-    let (done, signal) = stop::until_signal(&token, work).await?;
+    let work = Box::pin(replicate(arguments, &prepared, context, &token));
+    let (done, signal) = stop::until_signal(&token, &context.printer, work).await?;
     match (done, signal) {
         (None | Some(Ok(_)), Some(exit)) => Ok(exit),
         (Some(done), _) => done,
@@ -50,22 +61,31 @@ pub(crate) async fn run(arguments: Run, context: &Context) -> Result<Exit, Failu
     }
 }
 
-async fn replicate(arguments: Run, context: &Context, token: &CancellationToken) -> Result<Exit, Failure> {
+/// What is said of a resource that is suspended.
+fn suspended(replicator: &str, once: bool) -> String {
+    let advice = if once {
+        "set it to false to run"
+    } else {
+        "set it to false and start again, since the file is not watched"
+    };
+    format!("{replicator} is suspended (spec.suspend): nothing is run; {advice}")
+}
+
+async fn replicate(
+    arguments: Run,
+    prepared: &Prepared,
+    context: &Context,
+    token: &CancellationToken,
+) -> Result<Exit, Failure> {
     let Run {
-        source,
+        source: _,
         once,
         kind,
         objects: wanted,
     } = arguments;
-    let prepared = Prepared::load(&source.source, context)?;
-    if prepared.resource.spec.suspend {
-        return Err(Failure::Usage(
-            "the resource is suspended: set spec.suspend to false to run it".to_owned(),
-        ));
-    }
     let schedule = Schedule::new(&prepared.resource.spec.trigger)
         .map_err(|_checked| Failure::Defect("a checked trigger is none".to_owned()))?;
-    let Some(mut session) = open(&prepared, context, token, once).await? else {
+    let Some(mut session) = open(prepared, context, token, once).await? else {
         return Ok(Exit::Success);
     };
     let chosen = objects(&session, &wanted)?;
@@ -84,16 +104,18 @@ async fn replicate(arguments: Run, context: &Context, token: &CancellationToken)
             token,
         ))
         .await;
-        context.printer.result(
-            &RunOutput {
-                replicator: &replicator,
-                report: &report,
-            },
-            || text(&report),
-        )?;
-        tell_errors(&report);
+        let output = RunOutput {
+            replicator: &replicator,
+            report: &report,
+        };
+        if once {
+            context.printer.result(&output, || text(&report))?;
+        } else {
+            context.printer.next(&output, || Some(text(&report)))?;
+        }
+        tell_errors(&report, &context.printer);
         if !once {
-            Printer::remark(
+            context.printer.remark(
                 "the trigger has nothing but manual, which runs once: set interval or schedule to go on, or write --once",
             );
         }
@@ -110,8 +132,12 @@ async fn replicate(arguments: Run, context: &Context, token: &CancellationToken)
             || None,
         )
     };
+    let mut planned = ticks::Planned {
+        session,
+        spec: &prepared.resource.spec,
+    };
     Box::pin(ticks::go_on(
-        &mut session,
+        &mut planned,
         &schedule,
         &request,
         context.clock.as_ref(),
@@ -224,10 +250,10 @@ fn seconds(start: Timestamp, end: Timestamp) -> String {
 }
 
 /// Errors of a tick on standard error, each with its object. That a run was stopped is not one: somebody wanted it.
-fn tell_errors(report: &TickReport) {
+fn tell_errors(report: &TickReport, printer: &Printer) {
     let told = |error: &&RunError| error.reason.parse() != Ok(Reason::Cancelled);
     if let Some(error) = report.error.as_ref().filter(told) {
-        Printer::remark(&format!("error: {}", error.message));
+        printer.remark(&format!("error: {}", error.message));
     }
     for run in &report.runs {
         if let Some(error) = run.error.as_ref().filter(told) {
@@ -237,7 +263,7 @@ fn tell_errors(report: &TickReport) {
             } else {
                 format!("{}: ", run.object)
             };
-            Printer::remark(&format!("error: {named}{}", error.message));
+            printer.remark(&format!("error: {named}{}", error.message));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    process::{Output, Stdio},
+    process::{ExitStatus, Output, Stdio},
     time::Duration,
 };
 
@@ -125,8 +125,8 @@ pub(crate) async fn feed(mut command: Command, input: &str) -> Finished {
     )
 }
 
-/// Sends a signal and gives the exit code.
-pub(crate) async fn stop(mut child: Child, signal: &str) -> Option<i32> {
+/// Sends a signal and gives the end.
+pub(crate) async fn stop(mut child: Child, signal: &str) -> ExitStatus {
     let process = child.id().unwrap().to_string();
     let sent = Command::new("kill").args([signal, &process]).status().await.unwrap();
     assert!(sent.success());
@@ -134,7 +134,6 @@ pub(crate) async fn stop(mut child: Child, signal: &str) -> Option<i32> {
         .await
         .expect("it stops in time")
         .unwrap()
-        .code()
 }
 
 /// An org and a working folder with `crm.yaml` for it.

@@ -1,6 +1,10 @@
 //! What needs no org: usage, files, secrets, generated texts.
 
-use crate::harness::{Desk, feed, finish};
+use std::{os::unix::process::ExitStatusExt, process::Stdio};
+
+use tokio::io::AsyncWriteExt;
+
+use crate::harness::{Desk, LIMIT, feed, finish, stop};
 
 const RESOURCE: &str = "\
 apiVersion: salesforce-replicator.io/v1alpha1
@@ -120,18 +124,61 @@ async fn http_to_another_machine_is_refused() {
 }
 
 #[tokio::test]
-async fn a_suspended_resource_is_not_run() {
+async fn a_suspended_resource_is_not_run_and_that_is_said_and_no_error() {
     let desk = Desk::new();
     let suspended = format!("{RESOURCE}  suspend: true\n");
-    let finished = feed(desk.command(&["run", "-f", "-"]), &suspended).await.ended(2);
-    assert!(finished.stderr.contains("spec.suspend"), "{finished:?}");
+    for (more, advice) in [
+        (&["--once"] as &[&str], "to run"),
+        (&[], "the file is not watched"),
+        (&["-o", "json"], "the file is not watched"),
+    ] {
+        let command = desk.command(&[&["run", "-f", "-"], more].concat());
+        let finished = feed(command, &suspended).await.ended(0);
+        assert_eq!(finished.stderr.lines().count(), 1, "{finished:?}");
+        for words in ["default/crm is suspended (spec.suspend): nothing is run", advice] {
+            assert!(finished.stderr.contains(words), "{finished:?}");
+        }
+        assert!(finished.stdout.is_empty(), "{finished:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_signal_ends_a_run_that_waits_for_its_standard_input() {
+    for (signal, number) in [("-INT", 2), ("-TERM", 15)] {
+        let desk = Desk::new();
+        let mut child = desk.command(&["run", "-f", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+        // More than a pipe holds: once it is written, it is being read.
+        let comment = "# more to come\n".repeat(20_000);
+        let mut stdin = child.stdin.take().unwrap();
+        tokio::time::timeout(LIMIT, stdin.write_all(comment.as_bytes()))
+            .await
+            .expect("it is read")
+            .unwrap();
+        let status = stop(child, signal).await;
+        assert_eq!(status.signal(), Some(number), "{status}");
+    }
 }
 
 #[tokio::test]
 async fn the_crd_is_the_file_of_the_repository() {
-    let printed = Desk::new().run(&["crd"]).await.ended(0).stdout;
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../crds/salesforcereplicator.yaml");
-    assert_eq!(printed, std::fs::read_to_string(file).unwrap());
+    for arguments in [&["crd"] as &[&str], &["crd", "-o", "yaml"]] {
+        let printed = Desk::new().run(arguments).await.ended(0).stdout;
+        assert_eq!(printed, std::fs::read_to_string(file).unwrap());
+    }
+    let json = Desk::new().run(&["crd", "-o", "json"]).await.ended(0).json();
+    assert_eq!(json["spec"]["names"]["kind"], "SalesforceReplicator");
+}
+
+#[tokio::test]
+async fn what_would_be_ignored_is_a_usage_error() {
+    for arguments in [
+        &["completions", "bash", "-o", "json"] as &[&str],
+        &["objects", "--username", "ann", "--secrets", "."],
+    ] {
+        let finished = Desk::new().run(arguments).await.ended(2);
+        assert!(finished.stdout.is_empty(), "{finished:?}");
+    }
 }
 
 #[tokio::test]

@@ -55,6 +55,9 @@ async fn the_next_run_brings_what_changed_and_costs_a_query_for_each_object() {
         (&run["rowsWritten"], &run["rowsDeleted"], &run["error"]),
         (&1.into(), &1.into(), &Value::Null)
     );
+    for run in report["runs"].as_array().unwrap() {
+        assert_eq!(run["apiCalls"], 1, "the org's clock is asked for at the login: {run}");
+    }
     let sql = format!("SELECT count(*) FROM contact WHERE salesforce_id = '{changed}' AND surname = 'Umbenannt'");
     assert_eq!(bench.number(&sql), 1);
     assert_eq!(bench.number("SELECT count(*) FROM contact"), 299);
@@ -197,6 +200,13 @@ async fn a_trigger_with_nothing_but_manual_runs_once_and_says_so() {
     let finished = bench.run(&["run", "-f", "crm.yaml"]).await.ended(0);
     assert!(finished.stderr.contains("manual"), "{finished:?}");
     assert_eq!(bench.number("SELECT count(*) FROM lead"), 20);
+    let finished = bench.run(&["run", "-f", "crm.yaml", "-o", "json"]).await.ended(0);
+    assert_eq!(finished.json()["runs"][0]["object"], "Lead");
+    assert_eq!(
+        finished.stdout.lines().count(),
+        1,
+        "one line for each tick: {finished:?}"
+    );
 }
 
 /// Starts a run by the trigger and gives it once the first tick is told.
@@ -223,7 +233,7 @@ async fn a_run_by_the_trigger_goes_on_until_a_signal() {
             (&"Initial".into(), &20.into())
         );
         let mut stderr = child.stderr.take().unwrap();
-        assert_eq!(stop(child, signal).await, Some(code));
+        assert_eq!(stop(child, signal).await.code(), Some(code));
         let mut text = String::new();
         stderr.read_to_string(&mut text).await.unwrap();
         assert!(
@@ -254,7 +264,7 @@ async fn a_signal_in_mid_run_rolls_back_and_the_next_run_is_complete() {
         }
     };
     hanging.await;
-    assert_eq!(stop(child, "-INT").await, Some(130));
+    assert_eq!(stop(child, "-INT").await.code(), Some(130));
     bench.org.clear_rules();
     bench.org.release_hanging();
     bench.run(&ONCE).await.ended(0);
