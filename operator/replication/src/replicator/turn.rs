@@ -170,9 +170,15 @@ impl<D: Destination> Shared<D> {
             Need::Initial(state) => Box::pin(initial::run(&context, &mut table, state.as_ref()))
                 .await
                 .map(Some),
-            Need::Incremental { state, from } => Box::pin(incremental::run(&context, &mut table, &state, from))
-                .await
-                .map(Some),
+            Need::Incremental { state, from } => {
+                let memory = Box::pin(incremental::run(&context, &mut table, &state, from)).await?;
+                if turn.memory.is_none() {
+                    // The resource may name indexes that it did not name at the first load. After the rows, which must
+                    // not wait for them.
+                    table.build_indexes().await?;
+                }
+                Ok(Some(memory))
+            }
             Need::Nothing => Ok(None),
         }
     }

@@ -5,9 +5,26 @@ use replication::{
     destination::{Destination, ObjectTable},
     plan::ColumnKind,
 };
+use salesforce::ErrorKind;
 use tokio::task::JoinSet;
 
 use super::fixture::{Place, batch, checkpoint, merge, now, open, plan};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn indexes_that_another_session_builds_are_no_finished_ones() {
+    let place = Place::new().await;
+    let plan = plan(&[]);
+    let mut table = place.created(&plan).await;
+    let lock = format!("hashtextextended('salesforce-replicator/{}/Contact', 1)", place.schema);
+    place.server.query(&format!("SELECT pg_advisory_lock({lock})")).await;
+    let error = table.build_indexes().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transient);
+    assert!(error.message().contains("contact"), "{error}");
+    place.server.query(&format!("SELECT pg_advisory_unlock({lock})")).await;
+    table.build_indexes().await.unwrap();
+    let built = "SELECT count(*) FROM pg_indexes WHERE indexname = 'contact_spelled_idx' AND schemaname = current_schema";
+    assert_eq!(place.server.value(built).await, "1");
+}
 
 #[tokio::test]
 async fn many_processes_prepare_one_schema_at_once() {

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use salesforce::ErrorKind;
 use sqlx::Row as _;
 
 use super::{
     Context, Inner,
     connect::Session,
-    failure::Doing,
+    failure::{Doing, refusal},
     state::{conflict, foreign_table, retired_by_us},
     statement::{IndexStatements, STATE_RELATIONS, add_columns, type_name},
 };
@@ -269,7 +270,8 @@ fn compare<'a>(context: &'a Context, existing: &BTreeMap<String, Existing>) -> R
 /// Makes the indexes that are not there yet.
 ///
 /// A table with rows gets them CONCURRENTLY, so that nobody waits. A build that is interrupted leaves an index that is
-/// there and not valid; it is made anew. Two processes do not build at once: the second leaves it to the first.
+/// there and not valid; it is made anew. Two sessions do not build at once: the second, which cannot know whether the first
+/// one comes to an end, tries again later.
 pub(super) async fn build_indexes(context: &Context, session: &mut Session) -> Result<()> {
     let doing = Doing::Indexing(context.table());
     let mut wanted = Vec::new();
@@ -286,7 +288,15 @@ pub(super) async fn build_indexes(context: &Context, session: &mut Session) -> R
         .fetch_one(&mut session.connection);
     let alone: bool = context.database.within(doing, query).await?;
     if !alone {
-        return Ok(());
+        return Err(refusal(
+            ErrorKind::Transient,
+            format!(
+                "the indexes of table {}.{} are being built by another session, perhaps of a process that has ended; \
+                 what is missing then is built later",
+                context.schema(),
+                context.table()
+            ),
+        ));
     }
     let concurrently = has_rows(context, session, doing).await?;
     context.database.simple(doing, session, PATIENT).await?;
