@@ -22,7 +22,7 @@
 //! applied by the commit that says [`Deletions::Apply`], the run's last. With `Ignore` they are dropped.
 //!
 //! **Nothing changed.** A commit with [`StateWrite::WithRows`] whose segment changed no row and noted no delete writes
-//! nothing at all, the state included, and says so with empty [`Counts`].
+//! nothing at all, the state included, and says so with empty [`Counts`] and [`ObjectTable::has_written_state`].
 //!
 //! **One writer.** `read_state` remembers the epoch it read. The first commit (or `create`, but never `touch`) claims the
 //! object: it makes the epoch one higher where it is still the one read. Each commit takes the object's lock (PostgreSQL:
@@ -160,6 +160,9 @@ pub trait ObjectTable: Send + 'static {
         state: StateWrite,
         at: Timestamp,
     ) -> impl Future<Output = Result<Counts>> + Send;
+
+    /// Whether the last commit wrote the state; `false` before the first one.
+    fn has_written_state(&self) -> bool;
 
     /// Ends when somebody else waits for what the open segment holds, so that a segment without work lets go. Never ends
     /// where a segment keeps nobody waiting. Cancel safe.

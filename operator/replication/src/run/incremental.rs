@@ -4,7 +4,8 @@
 //! cost one call and nothing is written; where it gives only what the overlap reads again, nothing is written either,
 //! which the table finds out. See [`watermark`] for where a run begins and how its mark moves.
 //!
-//! A segment that another one follows leaves the run's `query_start` in the state, the last one takes it out. So a state
+//! A segment that another one follows leaves the run's `query_start` in the state where it writes anything, and then the
+//! last one takes it out. So a state
 //! with a `query_start` in phase `Live` tells that a run was broken off, and that deletes may be pending which it found:
 //! the next run's last segment is then committed even if it found nothing.
 
@@ -90,8 +91,10 @@ pub(crate) async fn run<T: ObjectTable>(
         if let Some(error) = broken {
             return Err(error);
         }
-        // This segment may have left its query_start in the state.
-        write = StateWrite::Always;
+        if table.has_written_state() {
+            // This segment has left its query_start in the state.
+            write = StateWrite::Always;
+        }
         if waiting {
             next = reader.next().await?;
         }

@@ -7,6 +7,7 @@ use serde_json::json;
 use simulator::{Config, Rule, What};
 
 use super::fixture::{Bench, good_tick, query};
+use crate::postgres::fixture::Place;
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -141,6 +142,10 @@ async fn no_changes_cost_one_call_for_each_object_and_write_nothing() {
         assert!(runs.iter().all(|run| run.rows_written == 0));
         watch.assert_unwritten();
     }
+    // So it is for a process that starts: its session has asked for Salesforce's clock.
+    let mut session = bench.session().await;
+    let runs = good_tick(&mut session).await;
+    assert_eq!(runs.iter().map(|run| run.api_calls).collect::<Vec<_>>(), [1, 1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,6 +176,66 @@ async fn what_the_overlap_reads_again_is_not_written_again() {
     assert_eq!(good_tick(&mut session).await[0].rows_read, 1);
     bench.advance(MINUTE);
     assert_eq!(good_tick(&mut session).await[0].rows_read, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_without_a_change_write_nothing() {
+    let place = Place::new().await;
+    for schema in [None, Some(place.schema.clone())] {
+        let mut bench = Bench::start(
+            Config {
+                contacts: 700,
+                ..Config::default()
+            },
+            json!([{"name": "Contact"}]),
+        )
+        .await;
+        bench.segment_rows = Some(200);
+        bench.schema = schema;
+        let mut session = bench.session().await;
+        good_tick(&mut session).await;
+        bench.advance(20 * MINUTE);
+        for id in bench.ids("Contact") {
+            bench.update("Contact", &id, &[("LastName", "Once")]);
+        }
+        assert_eq!(good_tick(&mut session).await[0].rows_written, 700);
+        let state = session.inspect().await.remove(0).state.unwrap();
+        assert_eq!(state.as_ref().unwrap().checkpoint.query_start, None);
+        bench.advance(3 * MINUTE);
+        let runs = good_tick(&mut session).await;
+        assert_eq!((runs[0].rows_read, runs[0].rows_written), (700, 0));
+        assert_eq!(session.inspect().await.remove(0).state.unwrap(), state);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_that_the_resource_names_later_is_built() {
+    let place = Place::new().await;
+    for schema in [None, Some(place.schema.clone())] {
+        let config = Config {
+            contacts: 300,
+            ..Config::default()
+        };
+        let mut bench = Bench::start(config, json!([{"name": "Contact"}])).await;
+        bench.schema = schema;
+        good_tick(&mut bench.session().await).await;
+        bench.objects = json!([{"name": "Contact", "indexes": [["email"], ["surname"]]}]);
+        let mut session = bench.session().await;
+        good_tick(&mut session).await;
+        if bench.schema.is_some() {
+            let indexes = format!(
+                "SELECT count(*) FROM pg_indexes WHERE schemaname = '{}' AND tablename = 'contact'",
+                place.schema
+            );
+            assert_eq!(place.server.value(&indexes).await, "3");
+        } else {
+            let indexes = "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'contact' AND sql > ''";
+            assert_eq!(query(&bench.file(), indexes), [["2"]]);
+            let (mut again, watch) = (bench.session().await, bench.watch());
+            good_tick(&mut again).await;
+            watch.assert_unwritten();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

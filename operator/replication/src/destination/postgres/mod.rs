@@ -298,6 +298,7 @@ impl Destination for Postgres {
             known: Known::Nothing,
             state_names_table: false,
             unfinished: None,
+            wrote_state: false,
             segment: None,
         })
     }
@@ -313,6 +314,8 @@ pub struct PostgresTable {
     state_names_table: bool,
     /// The plan's hash of a first load into this table that was not finished when the state was read.
     unfinished: Option<String>,
+    /// Whether the last commit wrote the state.
+    wrote_state: bool,
     segment: Option<Segment>,
 }
 
@@ -456,11 +459,16 @@ impl ObjectTable for PostgresTable {
         };
         let outcome = Box::pin(segment.commit(&self.context, &mut self.connection, ending)).await;
         let (counts, epoch) = self.remember(outcome)?;
+        self.wrote_state = epoch.is_some();
         if let Some(epoch) = epoch {
             self.known = Known::At { epoch, claimed: true };
             self.state_names_table = true;
         }
         Ok(counts)
+    }
+
+    fn has_written_state(&self) -> bool {
+        self.wrote_state
     }
 
     async fn rollback(&mut self) -> Result<()> {

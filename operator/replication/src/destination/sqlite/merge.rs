@@ -14,6 +14,13 @@ use crate::{
     state::{Checkpoint, Counts},
 };
 
+/// What a commit did.
+#[derive(Debug)]
+pub(super) struct Committed {
+    pub(super) counts: Counts,
+    pub(super) state_written: bool,
+}
+
 /// What a segment changed, beside its rows.
 struct Settled {
     /// Entries of `_pending_delete` that were made, moved to a newer stamp, or taken away.
@@ -31,7 +38,7 @@ impl Session {
         deletions: Deletions,
         write: StateWrite,
         at: Timestamp,
-    ) -> Result<Counts> {
+    ) -> Result<Committed> {
         let committed = self.try_commit(checkpoint, deletions, write, at);
         // Ends the transaction where it was not committed, and the turn in any case.
         self.roll_back();
@@ -44,7 +51,7 @@ impl Session {
         deletions: Deletions,
         write: StateWrite,
         at: Timestamp,
-    ) -> Result<Counts> {
+    ) -> Result<Committed> {
         let mut parts = self.parts()?;
         let doing = format!("write the deletes of table {}", parts.plan.table);
         let settled = parts
@@ -57,7 +64,12 @@ impl Session {
         };
         let changed = !counts.is_empty() || settled.entries > 0 || parts.segment.taken_out > 0;
         match write {
-            StateWrite::WithRows if !changed => return Ok(Counts::default()),
+            StateWrite::WithRows if !changed => {
+                return Ok(Committed {
+                    counts,
+                    state_written: false,
+                });
+            }
             StateWrite::WithRows | StateWrite::Always => {}
         }
         let left = match self.plan.deletes {
@@ -72,7 +84,10 @@ impl Session {
         let ended = connection.execute_batch("COMMIT");
         ended.map_err(|error| self.failure(&doing, error))?;
         self.knowledge = claimed;
-        Ok(counts)
+        Ok(Committed {
+            counts,
+            state_written: true,
+        })
     }
 }
 

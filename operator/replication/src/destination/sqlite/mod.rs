@@ -46,6 +46,7 @@ use jiff::Timestamp;
 
 use self::{
     connect::Thread,
+    merge::Committed,
     session::Session,
     turns::{Turn, Turns},
 };
@@ -79,6 +80,8 @@ pub struct Sqlite {
 pub struct SqliteTable {
     thread: Thread<Session>,
     turns: Arc<Turns>,
+    /// Whether the last commit wrote the state.
+    wrote_state: bool,
 }
 
 impl Sqlite {
@@ -138,6 +141,7 @@ impl Destination for Sqlite {
         let table = SqliteTable {
             thread,
             turns: Arc::clone(&self.turns),
+            wrote_state: false,
         };
         // An unreadable file is told here and not at the first use.
         table
@@ -186,9 +190,16 @@ impl ObjectTable for SqliteTable {
         at: Timestamp,
     ) -> Result<Counts> {
         let checkpoint = checkpoint.clone();
-        self.thread
-            .call(move |session| session.commit(&checkpoint, deletions, state, at))
-            .await
+        let committed = self
+            .thread
+            .call(move |session| session.commit(&checkpoint, deletions, state, at));
+        let Committed { counts, state_written } = committed.await?;
+        self.wrote_state = state_written;
+        Ok(counts)
+    }
+
+    fn has_written_state(&self) -> bool {
+        self.wrote_state
     }
 
     async fn wanted(&self) {
