@@ -227,8 +227,9 @@ impl<D: Destination> Replicator<D> {
             Ok(turns) => (self.run(turns).await, None),
             Err(error) => {
                 log(&error, None);
-                if !matches!(error, Error::Cancelled | Error::NotServed(_)) {
-                    for plan in self.plans.iter().filter(|plan| request.names(&plan.object)) {
+                // A request that cannot be served is no failure of an object.
+                if !matches!(error, Error::Cancelled | Error::NotServed(_) | Error::Plan(_)) {
+                    for plan in self.wanted(request) {
                         self.schedule.failed(&plan.object, error.retry());
                     }
                 }
@@ -242,6 +243,16 @@ impl<D: Destination> Replicator<D> {
             error,
             next_try_time: self.schedule.next_try(),
         }
+    }
+
+    /// The objects whose turn it is.
+    fn wanted(&self, request: &TickRequest) -> Vec<Arc<ObjectPlan>> {
+        self.plans
+            .iter()
+            .filter(|plan| request.names(&plan.object))
+            .filter(|plan| !request.only_due || self.schedule.is_due(&plan.object))
+            .cloned()
+            .collect()
     }
 
     /// What every object needs: a session and the tables of state. Gives the objects whose turn it is.
@@ -258,16 +269,13 @@ impl<D: Destination> Replicator<D> {
             let text = format!("{unknown} is not an object of the resource");
             return Err(Error::Plan(Problems(vec![text])));
         }
-        let turns: Vec<_> = self
-            .plans
-            .iter()
-            .filter(|plan| request.names(&plan.object))
-            .filter(|plan| !request.only_due || self.schedule.is_due(&plan.object))
+        let wanted = self.wanted(request).into_iter();
+        let turns: Vec<_> = wanted
             .map(|plan| Turn {
-                plan: Arc::clone(plan),
                 asked: request.kind,
                 memory: self.memory.get(&plan.object).cloned(),
                 cancel: cancel.clone(),
+                plan,
             })
             .collect();
         if turns.is_empty() {
@@ -353,6 +361,10 @@ impl<D: Destination> Replicator<D> {
                 log(&error, Some(object));
                 if matches!(error, Error::Fenced { .. }) {
                     self.memory.remove(object);
+                }
+                if matches!(error, Error::Fenced { .. } | Error::Database { .. }) {
+                    // The state's tables may be gone: the schema was dropped, or the file moved away.
+                    self.prepared = false;
                 }
                 self.schedule.failed(object, error.retry());
             }

@@ -267,6 +267,13 @@ impl Bench {
         self.directory.path().join("crm.db")
     }
 
+    /// Removes the file, with what SQLite keeps beside it.
+    pub(crate) fn remove_file(&self) {
+        for entry in std::fs::read_dir(self.directory.path()).unwrap() {
+            std::fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+    }
+
     /// Sees whether anything is written from here on.
     pub(crate) fn watch(&self) -> Watch {
         let watch = Watch {

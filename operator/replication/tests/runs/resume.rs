@@ -5,7 +5,7 @@ use serde_json::json;
 use simulator::Config;
 use tokio_util::sync::CancellationToken;
 
-use super::fixture::{Bench, good_tick, query};
+use super::fixture::{Bench, good_tick, query, tick};
 use crate::postgres::fixture::Place;
 
 const ROWS: u64 = 1_300;
@@ -121,4 +121,24 @@ async fn a_load_into_postgres_begins_anew_with_another_plan() {
     change_mapping(&mut bench).await;
     let found = place.server.value("SELECT count(*) FROM contact WHERE surname > '2000-01-01'::timestamptz").await;
     assert_eq!(found, "1299");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_gone_is_made_again() {
+    let place = Place::new().await;
+    for schema in [None, Some(place.schema.clone())] {
+        let mut bench = contacts().await;
+        bench.schema = schema;
+        let mut session = bench.session().await;
+        good_tick(&mut session).await;
+        match &bench.schema {
+            Some(schema) => drop(place.server.query(&format!("DROP SCHEMA {schema} CASCADE")).await),
+            None => bench.remove_file(),
+        }
+        let report = tick(&mut session).await;
+        let error = report.runs[0].error.as_ref().expect("its database is gone");
+        assert!(error.reason.starts_with("Database"), "{error:?}");
+        let runs = good_tick(&mut session).await;
+        assert_eq!((runs[0].rows_read, runs[0].rows), (ROWS, 1_300));
+    }
 }
