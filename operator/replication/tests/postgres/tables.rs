@@ -22,7 +22,8 @@ async fn indexes_that_another_session_builds_are_no_finished_ones() {
     assert!(error.message().contains("contact"), "{error}");
     place.server.query(&format!("SELECT pg_advisory_unlock({lock})")).await;
     table.build_indexes().await.unwrap();
-    let built = "SELECT count(*) FROM pg_indexes WHERE indexname = 'contact_spelled_idx' AND schemaname = current_schema";
+    let built =
+        "SELECT count(*) FROM pg_indexes WHERE indexname = 'contact_spelled_idx' AND schemaname = current_schema";
     assert_eq!(place.server.value(built).await, "1");
 }
 

@@ -229,7 +229,8 @@ async fn an_index_that_the_resource_names_later_is_built() {
             );
             assert_eq!(place.server.value(&indexes).await, "3");
         } else {
-            let indexes = "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'contact' AND sql > ''";
+            let indexes =
+                "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'contact' AND sql > ''";
             assert_eq!(query(&bench.file(), indexes), [["2"]]);
             let (mut again, watch) = (bench.session().await, bench.watch());
             good_tick(&mut again).await;

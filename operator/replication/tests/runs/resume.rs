@@ -119,7 +119,10 @@ async fn a_load_into_postgres_begins_anew_with_another_plan() {
     let mut bench = contacts().await;
     bench.schema = Some(place.schema.clone());
     change_mapping(&mut bench).await;
-    let found = place.server.value("SELECT count(*) FROM contact WHERE surname > '2000-01-01'::timestamptz").await;
+    let found = place
+        .server
+        .value("SELECT count(*) FROM contact WHERE surname > '2000-01-01'::timestamptz")
+        .await;
     assert_eq!(found, "1299");
 }
 

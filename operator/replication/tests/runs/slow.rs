@@ -1,6 +1,6 @@
 //! Rows that come slowly must not keep others waiting.
 
-use std::{pin::pin, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use replication::{progress::Event, replicator::TickReport};
 use serde_json::{Value, json};
@@ -20,15 +20,16 @@ async fn org(objects: Value) -> Bench {
 }
 
 /// What of an object has happened, as it happens; at `rows` read rows of it the clock is moved by half a minute.
-fn follow(bench: &Bench, object: &'static str, rows: u64) -> mpsc::UnboundedReceiver<Event> {
-    let (tell, told) = mpsc::unbounded_channel();
-    let clock = bench.clock.clone();
+fn follow(bench: &Bench, object: &'static str, rows: u64) -> mpsc::Receiver<Event> {
+    let (tell, told) = mpsc::channel(100);
+    let clock = Arc::clone(&bench.clock);
     bench.recorder.at_each(move |name, event| {
         if name == object {
             if matches!(event, Event::Read(read) if *read == rows) {
                 clock.advance(Duration::from_secs(30));
             }
-            tell.send(event.clone()).ok();
+            // Whoever follows has seen enough when the channel is closed or full.
+            tell.try_send(event.clone()).ok();
         }
     });
     told
@@ -37,7 +38,7 @@ fn follow(bench: &Bench, object: &'static str, rows: u64) -> mpsc::UnboundedRece
 /// Drives a tick until something of the object that [`follow`] follows was committed, and then to its end.
 async fn tick_with<F: Future<Output = ()>>(
     bench: &Bench,
-    mut told: mpsc::UnboundedReceiver<Event>,
+    mut told: mpsc::Receiver<Event>,
     meanwhile: impl FnOnce() -> F,
 ) -> TickReport {
     let mut session = bench.session().await;

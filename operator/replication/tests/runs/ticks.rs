@@ -110,7 +110,11 @@ async fn a_tick_that_cannot_begin_is_no_failure_of_an_object_that_was_not_due() 
     session.tick(&only(&["Account"]), &cancel).await;
     // Contact has waited for its hour, Account for half of it.
     bench.advance(Duration::from_mins(31));
-    std::fs::write(bench.file(), "this is no database, and long enough to be none".repeat(50)).unwrap();
+    std::fs::write(
+        bench.file(),
+        "this is no database, and long enough to be none".repeat(50),
+    )
+    .unwrap();
     let due = TickRequest {
         only_due: true,
         ..TickRequest::default()
