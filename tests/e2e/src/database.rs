@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use sqlx::{Connection, Row};
 
+use crate::binary;
+
 /// Variable with the URL of a PostgreSQL superuser.
 const POSTGRES: &str = "SFR_TEST_POSTGRES_URL";
 
@@ -31,6 +33,9 @@ impl Database {
     /// # Panics
     /// Where no server is at hand.
     pub async fn postgres(name: &str) -> Self {
+        // The first who needs the binary waits for its build, and the thread with it: longer than a server waits for
+        // somebody who is about to log in.
+        binary::path();
         let server = std::env::var(POSTGRES).unwrap_or_else(|_| {
             panic!("{POSTGRES} is not set: run the tests by `make test-rust` or `scripts/with-postgres`")
         });
