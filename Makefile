@@ -1,6 +1,8 @@
 # The menu of every action. Thin: it calls cargo and the scripts in scripts/.
 
 CARGO ?= cargo
+# Where the tests of the whole workspace have built the binary.
+BINARY = $(abspath $(or $(CARGO_TARGET_DIR),target))/debug/salesforce-replicator
 DEMO_CONTACTS ?= 10000
 DEMO_ACCOUNTS ?= 2000
 
@@ -35,7 +37,7 @@ test: check test-clients test-rust ## everything that CI checks: the cheap check
 check: compiler fmt-check lint deny drift ## the cheap checks alone
 
 test-rust: compiler ## all Rust tests, beside a throw-away PostgreSQL; ARGS= goes to cargo test instead of --workspace
-	scripts/with-postgres $(CARGO) test $(if $(ARGS),$(ARGS),--workspace)
+	$(if $(ARGS),,SFR_TEST_BINARY=$(BINARY)) scripts/with-postgres $(CARGO) test $(if $(ARGS),$(ARGS),--workspace)
 
 test-clients: ## public Salesforce clients (Python, JavaScript) against the simulator
 	tests/simulator/tests/clients/run

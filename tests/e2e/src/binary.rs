@@ -9,6 +9,10 @@ use std::{
 
 use tokio::process::{Child, Command};
 
+/// Variable with the path of the binary, where it was built along with the tests: building it alone unites other features
+/// of its dependencies, and so compiles half of them again.
+const BUILT: &str = "SFR_TEST_BINARY";
+
 /// The binary, built if it is not current. Cargo's lock makes parallel test processes wait for one build.
 ///
 /// # Panics
@@ -16,16 +20,21 @@ use tokio::process::{Child, Command};
 pub fn path() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let built = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(["build", "--quiet", "--package", "cli"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status();
+        if let Some(built) = std::env::var_os(BUILT) {
+            return built.into();
+        }
+        let test = std::env::current_exe().expect("a test has a path");
+        let target = test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps");
+        let mut build = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        build.args(["build", "--quiet", "--package", "cli"]);
+        if target.ends_with("release") {
+            build.arg("--release");
+        }
+        let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
         assert!(
             built.is_ok_and(|status| status.success()),
             "`cargo build --package cli` failed"
         );
-        let test = std::env::current_exe().expect("a test has a path");
-        let target = test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps");
         let binary = target.join("salesforce-replicator");
         assert!(
             binary.is_file(),
