@@ -118,6 +118,15 @@ impl Recorder {
         *self.at.lock().unwrap() = Some(Box::new(hook));
     }
 
+    /// Blocks until there was an event of an object; for hooks.
+    pub(crate) fn block_until(&self, object: &str, wanted: impl Fn(&Event) -> bool) {
+        let mut events = self.events.subscribe();
+        tokio::task::block_in_place(|| {
+            let came = events.wait_for(|events| events.iter().any(|(name, _, event)| name == object && wanted(event)));
+            tokio::runtime::Handle::current().block_on(came).map(drop).unwrap();
+        });
+    }
+
     /// Looks away again.
     pub(crate) fn ignore(&self) {
         *self.at.lock().unwrap() = None;

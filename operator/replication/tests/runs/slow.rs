@@ -19,12 +19,12 @@ async fn org(objects: Value) -> Bench {
     Bench::start(config, objects).await
 }
 
-/// What of an object has happened, as it happens; at `rows` read rows of it the clock is moved by half a minute.
-fn follow(bench: &Bench, object: &'static str, rows: u64) -> mpsc::Receiver<Event> {
+/// What of Contact has happened, as it happens; at `rows` read rows of it the clock is moved by half a minute.
+fn follow(bench: &Bench, rows: u64) -> mpsc::Receiver<Event> {
     let (tell, told) = mpsc::channel(100);
     let clock = Arc::clone(&bench.clock);
     bench.recorder.at_each(move |name, event| {
-        if name == object {
+        if name == "Contact" {
             if matches!(event, Event::Read(read) if *read == rows) {
                 clock.advance(Duration::from_secs(30));
             }
@@ -35,7 +35,7 @@ fn follow(bench: &Bench, object: &'static str, rows: u64) -> mpsc::Receiver<Even
     told
 }
 
-/// Drives a tick until something of the object that [`follow`] follows was committed, and then to its end.
+/// Drives a tick until a commit was told, and then to its end.
 async fn tick_with<F: Future<Output = ()>>(
     bench: &Bench,
     mut told: mpsc::Receiver<Event>,
@@ -63,7 +63,7 @@ async fn tick_with<F: Future<Output = ()>>(
 async fn a_segment_that_waits_for_long_is_committed_as_it_is() {
     let bench = org(json!([{"name": "Contact"}])).await;
     bench.add_rule(Rule::at("queryMore", What::Hang).after(1));
-    let told = follow(&bench, "Contact", 400);
+    let told = follow(&bench, 400);
     let report = tick_with(&bench, told, async || {
         assert_eq!(query(&bench.file(), "SELECT count(*) FROM contact"), [["400"]]);
         // Nobody who wants to write has to wait.
@@ -87,7 +87,7 @@ async fn a_segment_that_waits_for_long_is_committed_as_it_is() {
     bench.delete("Contact", &deleted);
     bench.advance(Duration::from_hours(1));
     bench.add_rule(Rule::at("queryMore", What::Hang).after(2));
-    let told = follow(&bench, "Contact", 600);
+    let told = follow(&bench, 600);
     let report = tick_with(&bench, told, async || {
         let changed = "SELECT count(*) FROM contact WHERE surname = 'Changed'";
         assert_eq!(query(&bench.file(), changed), [["600"]]);
@@ -107,7 +107,7 @@ async fn a_segment_of_postgres_that_waits_for_long_is_committed_as_it_is() {
     let mut bench = org(json!([{"name": "Contact"}])).await;
     bench.schema = Some(place.schema.clone());
     bench.add_rule(Rule::at("queryMore", What::Hang).after(1));
-    let told = follow(&bench, "Contact", 400);
+    let told = follow(&bench, 400);
     let report = tick_with(&bench, told, async || {
         assert_eq!(place.server.value("SELECT count(*) FROM contact").await, "400");
     })
@@ -120,8 +120,17 @@ async fn a_segment_of_postgres_that_waits_for_long_is_committed_as_it_is() {
 async fn an_object_that_waits_for_rows_lets_another_one_write() {
     let bench = org(json!([{"name": "Contact"}, {"name": "Account"}])).await;
     bench.add_rule(Rule::at("queryMore", What::Hang).of("Contact").forever());
-    // The clock stands still.
-    let told = follow(&bench, "Account", 0);
+    // The clock stands still. Account begins when Contact's segment is open and waits for its second page.
+    let (tell, told) = mpsc::channel(100);
+    let recorder = Arc::clone(&bench.recorder);
+    bench.recorder.at_each(move |name, event| {
+        if name == "Account" {
+            if matches!(event, Event::Started) {
+                recorder.block_until("Contact", |event| matches!(event, Event::Read(_)));
+            }
+            tell.try_send(event.clone()).ok();
+        }
+    });
     let report = tick_with(&bench, told, async || bench.control().clear_rules()).await;
     assert!(report.succeeded(), "{report:#?}");
     bench.assert_equal(&bench.session().await);

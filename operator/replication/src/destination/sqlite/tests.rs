@@ -613,3 +613,52 @@ fn a_session_without_a_file_reads_no_state_and_makes_none() {
     assert_database(&error, ErrorKind::Invalid, &["crm.db", "not there"]);
     assert!(!place.path().exists());
 }
+
+/// `wanted`: "Ends when somebody else waits for what the open segment holds".
+#[tokio::test]
+async fn a_segment_is_told_that_another_table_waits_for_its_turn() {
+    let place = Place::new();
+    let destination = place.destination();
+    let mut first = created(&destination, contact()).await;
+    let mut plan = contact();
+    plan.object = crate::plan::ObjectName::new("Lead");
+    plan.table = Identifier::new("lead");
+    let mut second = created(&destination, plan).await;
+    first.begin(Load::Merge).await.unwrap();
+    tokio::select! {
+        biased;
+        () = first.wanted() => panic!("nobody waits"),
+        () = tokio::task::yield_now() => {}
+    }
+    {
+        let begins = second.begin(Load::Merge);
+        tokio::select! {
+            _ = begins => panic!("two write at once"),
+            () = first.wanted() => {}
+        }
+    }
+    // Whoever has given up waits no more.
+    tokio::select! {
+        biased;
+        () = first.wanted() => panic!("nobody waits"),
+        () = tokio::task::yield_now() => {}
+    }
+    first.rollback().await.unwrap();
+    second.begin(Load::Merge).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_trigger_says_stays_out_of_message_and_log() {
+    let place = Place::new();
+    let mut table = created(&place.destination(), contact()).await;
+    Connection::open(place.path())
+        .unwrap()
+        .execute_batch("CREATE TRIGGER shout BEFORE INSERT ON contact BEGIN SELECT RAISE(ABORT, 'no Muster here'); END")
+        .unwrap();
+    let error = segment(&mut table, &[("003000000000001AAA", 1, false, "Muster")])
+        .await
+        .unwrap_err();
+    assert_database(&error, ErrorKind::Fatal, &["constraint"]);
+    let told = format!("{error} {error:?}");
+    assert!(!told.contains("Muster") && told.contains("1811"), "{told}");
+}
