@@ -25,12 +25,12 @@ pub fn path() -> &'static Path {
         }
         let test = std::env::current_exe().expect("a test has a path");
         let target = test.ancestors().nth(2).expect("tests lie in target/PROFILE/deps");
-        let mut build = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--package", "cli"]);
+        let mut cargo = std::process::Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["build", "--quiet", "--package", "cli"]);
         if target.ends_with("release") {
-            build.arg("--release");
+            cargo.arg("--release");
         }
-        let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
+        let built = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status();
         assert!(
             built.is_ok_and(|status| status.success()),
             "`cargo build --package cli` failed"

@@ -238,14 +238,16 @@ async fn kill(stage: &Stage, moment: Moment) {
     if let Moment::Hanging(pages) = moment {
         org.add_rule(Rule::at("queryMore", What::Hang).after(pages));
     }
-    let child = stage.start(&["run", "--once"]);
-    match moment {
-        Moment::Hanging(_) => binary::until("a page that does not come", async || org.rules().is_empty()).await,
-        Moment::InFlight(pages) => {
-            binary::until("a page", async || org.counters().of("queryMore") >= pages).await;
-        }
-        Moment::Committed => binary::until("a commit", async || checkpoint(stage).await != before).await,
-    }
+    let mut child = stage.start(&["run", "--once"]);
+    binary::until("the moment of the kill, or an early end", async || {
+        let is_now = match moment {
+            Moment::Hanging(_) => org.rules().is_empty(),
+            Moment::InFlight(pages) => org.counters().of("queryMore") >= pages,
+            Moment::Committed => checkpoint(stage).await != before,
+        };
+        is_now || child.try_wait().unwrap().is_some()
+    })
+    .await;
     binary::signal(&child, "KILL").await;
     let outcome = binary::ended(child).await;
     assert_eq!(

@@ -199,7 +199,11 @@ async fn ties(kind: Kind) {
 
     // Two seconds, one behind the other in the order of stamps and mixed in the order of Ids; and a dead locator between
     // two pages, so that another query goes on within a second. Once while the rows are young, once when they are old.
-    for passed in [0, 7_200] {
+    for (passed, rows) in [
+        (0, CursorRows::Live),
+        (7_200, CursorRows::AsOfQuery),
+        (7_200, CursorRows::Live),
+    ] {
         org.hold_clock(true);
         for (row, id) in made.iter().enumerate().filter(|(row, _)| row % 3 != 0) {
             org.update("Contact", id, &[("LastName", &format!("first {passed} {row}"))])
@@ -212,13 +216,12 @@ async fn ties(kind: Kind) {
         }
         org.hold_clock(false);
         org.advance_clock(SignedDuration::from_secs(passed));
-        for rows in [CursorRows::Live, CursorRows::AsOfQuery] {
-            org.change_settings(|settings| settings.cursor_rows = rows);
-        }
+        org.change_settings(|settings| settings.cursor_rows = rows);
         org.add_rule(Rule::at("queryMore", What::dead_locator()));
         org.add_rule(Rule::at("queryMore", What::CutBody { at: 3_000 }).after(1));
         org.reset_calls();
         stage.once().await;
+        replica.check(org, Since::Rest).await;
         assert!(org.rules().is_empty(), "both faults came: {:?}", org.rules());
         let again = org
             .calls(100)
@@ -226,7 +229,6 @@ async fn ties(kind: Kind) {
             .filter_map(|call| call.soql)
             .filter(|soql| soql.contains("Id >"));
         assert!(again.count() >= 2, "other queries went on behind the last row");
-        replica.check(org, Since::Rest).await;
     }
 
     // Half of a second goes, half of the deletes come back within the same second.
