@@ -8,8 +8,8 @@
 //! * A column that is the record's own is what the org has, always.
 //! * A **derived** one (a parent's value, a URL with one, a formula) is what the org has where the record changed since
 //!   the last look; else it is that or what it was.
-//! * A deleted record leaves (`Remove`), stays with `is_deleted` and the stamp of its deletion and its other values as
-//!   they were (`Mark`), or stays as it was (`Ignore`). One that came and went between two runs was never there.
+//! * A deleted record leaves (`Remove`), stays with `is_deleted`, the stamp of its deletion and its other values as they
+//!   were (`Mark`), or stays as it was (`Ignore`). One that came and went between two runs was never there.
 
 use std::collections::BTreeMap;
 
@@ -197,8 +197,13 @@ impl Table {
                             known.cells.fill(Allowed::Any);
                         }
                     }
-                    // It may have come back in between and left again: then with another stamp.
-                    (Deletes::Mark, Some(known)) if known.deleted && known.stamp == stamp => {}
+                    // A marked row is not marked again. It may have come back and left again: if nobody read it in
+                    // between, it keeps the stamp of the deletion that was found first.
+                    (Deletes::Mark, Some(known)) if known.deleted => {
+                        if since == Since::Unrest && known.stamp != stamp {
+                            known.cells.fill(Allowed::Any);
+                        }
+                    }
                     (Deletes::Mark, Some(known)) => known.mark(&self.columns, &stamp, since),
                 }
                 continue;
