@@ -80,6 +80,16 @@ impl Desk {
         command(self.folder.path(), arguments)
     }
 
+    /// The same, started as from a terminal: what a shell runs in its background is born deaf to Ctrl-C, tests and
+    /// their children too.
+    pub(crate) fn command_that_heeds_signals(&self, arguments: &[&str]) -> Command {
+        let binary = env!("CARGO_BIN_EXE_salesforce-replicator");
+        let arguments = ["--default-signal=INT", binary]
+            .into_iter()
+            .chain(arguments.iter().copied());
+        start("/usr/bin/env", self.folder.path(), &arguments.collect::<Vec<_>>())
+    }
+
     /// Runs the binary to its end.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Finished {
         finish(self.command(arguments)).await
@@ -87,7 +97,11 @@ impl Desk {
 }
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_salesforce-replicator"));
+    start(env!("CARGO_BIN_EXE_salesforce-replicator"), folder, arguments)
+}
+
+fn start(program: &str, folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command
         .args(arguments)
         .current_dir(folder)

@@ -144,18 +144,20 @@ async fn a_suspended_resource_is_not_run_and_that_is_said_and_no_error() {
 
 #[tokio::test]
 async fn a_signal_ends_a_run_that_waits_for_its_standard_input() {
-    let desk = Desk::new();
-    let mut child = desk.command(&["run", "-f", "-"]).stdin(Stdio::piped()).spawn().unwrap();
-    // More than a pipe holds: once it is written, it is being read.
-    let comment = "# more to come\n".repeat(20_000);
-    let mut stdin = child.stdin.take().unwrap();
-    tokio::time::timeout(LIMIT, stdin.write_all(comment.as_bytes()))
-        .await
-        .expect("it is read")
-        .unwrap();
-    // Not SIGINT: where the tests run in the background of a shell, they and their children ignore it.
-    let status = stop(child, "-TERM").await;
-    assert_eq!(status.signal(), Some(15), "{status}");
+    for (signal, number) in [("-INT", 2), ("-TERM", 15)] {
+        let desk = Desk::new();
+        let mut command = desk.command_that_heeds_signals(&["run", "-f", "-"]);
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        // More than a pipe holds: once it is written, it is being read.
+        let comment = "# more to come\n".repeat(20_000);
+        let mut stdin = child.stdin.take().unwrap();
+        tokio::time::timeout(LIMIT, stdin.write_all(comment.as_bytes()))
+            .await
+            .expect("it is read")
+            .unwrap();
+        let status = stop(child, signal).await;
+        assert_eq!(status.signal(), Some(number), "{status}");
+    }
 }
 
 #[tokio::test]
