@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::plan::{Column, ColumnKind, ColumnSource, Deletes, FieldPath, Identifier, ObjectName, ObjectPlan, PlanHash};
+use crate::plan::{Column, ColumnKind, ColumnSource, Deletes, FieldPath, Identifier, ObjectName, ObjectPlan, Periods, PlanHash, VerifyBy};
 
 /// Contact with two columns beside key and stamp.
 pub(crate) fn contact() -> ObjectPlan {
@@ -36,6 +36,11 @@ pub(crate) fn contact() -> ObjectPlan {
         ],
         deletes: Deletes::Remove,
         indexes: Vec::new(),
+        condition: None,
+        links: Vec::new(),
+        verify_by: VerifyBy::Log,
+        periods: Periods::default(),
+        missing_fields: Vec::new(),
         hash: PlanHash("hash".to_owned()),
     }
 }

@@ -11,6 +11,7 @@ pub mod batch;
 pub mod budget;
 pub mod connect;
 pub mod destination;
+pub mod guard;
 pub mod plan;
 pub mod preview;
 pub mod progress;

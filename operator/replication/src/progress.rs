@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use salesforce::ErrorKind;
 use serde::Serialize;
 
-use crate::{plan::ObjectName, state::Counts};
+use crate::{guard::HeldDeletes, plan::ObjectName, state::Counts};
 
 /// One of the five kinds of run (design 6.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -81,8 +81,44 @@ pub struct RunReport {
     pub rows: i64,
     /// Up to here every visible change has been read, Salesforce's clock.
     pub watermark: Option<Timestamp>,
+    /// Rows whose values do not fit: they stay as they were, and `_rejected_row` lists them.
+    pub rejected: u64,
+    /// Deletes that the guard holds until somebody confirms them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub held: Option<HeldDeletes>,
+    /// What a Reconcile found, or what a Refresh did beside its rows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
+    /// The plan has changed, and rows are not as it says until this kind of run is complete (`Ready=False/PlanChanged`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changing: Option<RunKind>,
+    /// What keeps the object from being as good as it could be: `Degraded`.
+    pub degraded: Vec<Degradation>,
     /// What ended it early.
     pub error: Option<RunError>,
+}
+
+/// How a table differed from Salesforce when all Ids were compared. Changes that the next Incremental would have brought
+/// are not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Drift {
+    /// Records without a row.
+    pub missing: u64,
+    /// Rows that were not as the record is.
+    pub differing: u64,
+    /// Rows without a record.
+    pub surplus: u64,
+}
+
+/// A reason for `Degraded`, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Degradation {
+    /// The CamelCase word: `FieldMissing`, `ColumnInUse`, `PartialVisibility`.
+    pub reason: &'static str,
+    /// For an administrator's eyes.
+    pub message: String,
 }
 
 /// An error as a report tells it.

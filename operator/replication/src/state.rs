@@ -4,10 +4,10 @@
 
 use jiff::Timestamp;
 
-use crate::plan::ObjectName;
+use crate::{guard::DeletesWindow, plan::ObjectName};
 
 /// Version of the state tables that this binary writes; older ones are migrated forward, newer ones refused.
-pub const SCHEMA_VERSION: i32 = 1;
+pub const SCHEMA_VERSION: i32 = 2;
 
 /// Whose rows these are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +16,17 @@ pub struct Owner {
     pub replicator: String,
     /// The org's Id, 18 characters.
     pub organization_id: String,
+    /// Another replicator, `namespace/name`, whose state of the same org this one may take over (design 6.1, `--adopt`).
+    pub adopts: Option<String>,
+}
+
+impl Owner {
+    /// Whether state of `replicator` for `organization_id` may be written by this owner: it is its own, or that of the one
+    /// that it adopts.
+    pub fn may_write(&self, replicator: &str, organization_id: &str) -> bool {
+        let is_known = self.replicator == replicator || self.adopts.as_deref() == Some(replicator);
+        is_known && self.organization_id == organization_id
+    }
 }
 
 /// How far an object is.
@@ -61,6 +72,14 @@ pub struct State {
     pub table_name: String,
     /// Number of rows in the table, carried along by each segment.
     pub rows: i64,
+    /// Number of its entries in `_pending_delete`.
+    pub pending: u64,
+    /// Number of those that somebody has confirmed.
+    pub confirmed: u64,
+    /// Number of records in `_rejected_row`.
+    pub rejected: u64,
+    /// Deletes of the last 24 hours.
+    pub deletes_window: DeletesWindow,
     /// Who may write.
     pub epoch: Epoch,
     /// What a segment moves.
@@ -82,6 +101,57 @@ pub struct Checkpoint {
     pub last_id: Option<String>,
     /// When the object was last found complete, wall clock.
     pub checked_at: Option<Timestamp>,
+    /// Up to here late commits and hard deletes have been looked for, Salesforce's clock.
+    pub verified_until: Option<Timestamp>,
+    /// When a Reconcile, or what covers one, was last complete, wall clock.
+    pub reconciled_at: Option<Timestamp>,
+    /// When a Refresh, or what covers one, was last complete, wall clock.
+    pub refreshed_at: Option<Timestamp>,
+    /// The listing under way, which goes on behind its last Id.
+    pub listing: Option<Listing>,
+}
+
+/// A pass over all records by Id that is under way: a Reconcile or a Refresh.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// Which of the two.
+    pub kind: ListingKind,
+    /// [`crate::plan::PlanHash`] that it began with. Under another one it begins anew.
+    pub plan_hash: String,
+    /// Before its first query, Salesforce's clock.
+    pub started: Timestamp,
+    /// What getUpdated covered just before its first query, never later than `started`; `None` where that is not served.
+    pub covered: Option<Timestamp>,
+    /// The last Id that was committed; `None` before the first segment.
+    pub last_id: Option<String>,
+}
+
+/// A kind of run that lists all records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListingKind {
+    /// Ids and stamps.
+    Reconcile,
+    /// Whole rows.
+    Refresh,
+}
+
+impl ListingKind {
+    /// As it is written in `_replication_state.listing_kind`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Reconcile => "Reconcile",
+            Self::Refresh => "Refresh",
+        }
+    }
+
+    /// Reads what [`ListingKind::as_str`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "Reconcile" => Some(Self::Reconcile),
+            "Refresh" => Some(Self::Refresh),
+            _ => None,
+        }
+    }
 }
 
 /// What one segment changed.
@@ -93,12 +163,23 @@ pub struct Counts {
     pub updated: u64,
     /// Rows that left, or were marked.
     pub deleted: u64,
+    /// Records whose values do not fit and that are therefore listed in `_rejected_row`, now or still.
+    pub rejected: u64,
+    /// Deletes that the guard holds. Known only after a commit that applies.
+    pub held: u64,
 }
 
 impl Counts {
-    /// Whether nothing was written.
+    /// Whether no row was written.
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        let Self {
+            inserted,
+            updated,
+            deleted,
+            rejected: _,
+            held: _,
+        } = self;
+        [inserted, updated, deleted].iter().all(|rows| **rows == 0)
     }
 }
 
@@ -107,5 +188,7 @@ impl std::ops::AddAssign for Counts {
         self.inserted += other.inserted;
         self.updated += other.updated;
         self.deleted += other.deleted;
+        self.rejected += other.rejected;
+        self.held = other.held;
     }
 }

@@ -10,19 +10,45 @@
 //! [`ObjectTable::rollback`]; after an Initial [`ObjectTable::build_indexes`]. Dropping a table in the middle of a
 //! segment rolls it back.
 //!
+//! Between segments, with none open: [`ObjectTable::compare`] and [`ObjectTable::outdated_parents`], which look at the
+//! table; [`ObjectTable::surplus`] and [`ObjectTable::pending`], which give what was noted; [`ObjectTable::confirm`].
+//!
 //! **Committed** means: rows, deletes and checkpoint are in the database together and durable, or none of them is.
 //!
 //! **The guard.** A merged row is written only where its stamp is newer than the table's, or equal and a column
 //! differs; an older one never is. Of two rows for one Id in a segment the newer stamp counts, at equal stamps the later
-//! read (performance.md 1.4).
+//! read (performance.md 1.4). With [`Load::Overwrite`] a row is written wherever any column differs, its stamp among them,
+//! whatever is newer; a marked row that is read as live is unmarked.
 //!
 //! **Deleted records** (`IsDeleted` true in the batch) never become rows. With [`Deletes::Remove`](crate::plan::Deletes)
 //! and `Mark` they are noted in `_pending_delete` in the segment that found them, if the table has the row, not yet
 //! marked, with a stamp that is not newer; a live read with a stamp that is not older takes the entry out. They are
 //! applied by the commit that says [`Deletions::Apply`], the run's last. With `Ignore` they are dropped.
 //!
+//! **Records that left** ([`ObjectTable::leave`]): absent from Salesforce, or outside the condition. They are noted like
+//! deleted records, with the stamp that is given or, where the table's is newer or none is given, with the table's own, so
+//! that the entry always applies to the row that is there. A live row of the same segment that comes after it takes the
+//! entry out again; with `Ignore` nothing is noted.
+//!
+//! **The delete guard.** [`Deletions::Apply`] asks [`Guard`](crate::guard::Guard) within the transaction: the object's
+//! pending entries that are not confirmed against the window and the rows of the state. What it admits is applied, except
+//! entries found before [`found_since`](crate::guard::Guard::found_since), and enters the window; what it holds stays
+//! noted, and [`Counts::held`] tells how many. Confirmed entries are applied whatever it says, under the same exception, and do not enter
+//! the window. A marked row counts as a row.
+//!
+//! **Rejected rows.** A value that does not fit its column rejects its row, not the segment: the row is not written, its
+//! former version stays, and `_rejected_row` has one entry for each column that does not fit, with the reason and since
+//! when, never the value. The entries go when the row is written, found unchanged through the guard, noted as deleted and applied, or has left; an entry
+//! that is there with the same reason is left alone. A record without Id or stamp is still [`Error::Value`](crate::Error::Value).
+//!
+//! **A listing** goes by [`ObjectTable::compare`], stretch by stretch in ascending order of Ids (bytewise). Rows of the table
+//! that a stretch should have had and lacks, marked ones apart, are noted in `_surplus_row`: candidates only, which the
+//! engine reads by Id before they leave. A stretch from the beginning forgets what an earlier listing noted, and so does the
+//! first commit whose checkpoint has no listing.
+//!
 //! **Nothing changed.** A commit with [`StateWrite::WithRows`] whose segment changed no row and noted no delete writes
-//! nothing at all, the state included, and says so with empty [`Counts`] and [`ObjectTable::has_written_state`].
+//! nothing at all, the state included, and says so with empty [`Counts`] and [`ObjectTable::has_written_state`]. The same
+//! holds where only deletes are held that were held before.
 //!
 //! **One writer.** `read_state` remembers the epoch it read. The first commit (or `create`, but never `touch`) claims the
 //! object: it makes the epoch one higher where it is still the one read. Each commit takes the object's lock (PostgreSQL:
@@ -31,16 +57,28 @@
 //!
 //! **Whose tables.** `prepare` refuses state tables newer than this binary. `read_state` refuses the object when the
 //! state belongs to another org or replicator, and when the object's table exists without being in the state; both are
-//! [`Error::SchemaConflict`](crate::Error::SchemaConflict) and name whose it is.
+//! [`Error::SchemaConflict`](crate::Error::SchemaConflict) and name whose it is. The state of a replicator that the
+//! owner adopts is not refused; the first claim writes the owner's name into it.
+//!
+//! **Tables that leave.** [`Destination::retire`] puts the tables of objects that are not replicated any more on the
+//! list of retired tables and forgets their state; [`ObjectTable::create`] does so with the former table of an object whose
+//! state names another one. They keep their rows and are never written. A retired table of ours that is named again is
+//! taken off the list by `create`, which then finds [`Contents::Rows`].
+//!
+//! **Changed columns.** `create` adds columns that are missing. A column whose type differs from the plan's
+//! stays until [`ObjectTable::settle_columns`]: meanwhile its values go into a column beside it, made by `create`, that readers
+//! do not know. A column that the plan does not have, or has as [`ColumnSource::Empty`](crate::plan::ColumnSource::Empty), keeps
+//! its type and its values. Columns are never dropped but in exchange for one of another type.
 
-use std::{future::Future, sync::Arc};
+use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use jiff::Timestamp;
 
 use crate::{
     Result,
     batch::Batch,
-    plan::ObjectPlan,
+    guard::{Guard, HeldDeletes},
+    plan::{Identifier, Link, ObjectName, ObjectPlan},
     state::{Checkpoint, Counts, Owner, State},
 };
 
@@ -70,6 +108,8 @@ pub enum Load {
     Direct,
     /// Through the guard.
     Merge,
+    /// Rows that were read by Id just now: wherever they differ.
+    Overwrite,
 }
 
 /// What `create` found.
@@ -87,7 +127,7 @@ pub enum Deletions {
     /// Not yet: segments of the same run follow.
     Keep,
     /// This is the run's last segment.
-    Apply,
+    Apply(Guard),
 }
 
 /// Whether a commit writes the state even if no row changed.
@@ -97,6 +137,66 @@ pub enum StateWrite {
     Always,
     /// Only with rows.
     WithRows,
+}
+
+/// One record of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Id, 18 characters.
+    pub id: String,
+    /// SystemModstamp.
+    pub stamp: Timestamp,
+}
+
+/// A stretch of a listing: all records whose Ids are behind `after` and not behind `until`.
+#[derive(Debug, Clone, Copy)]
+pub struct Stretch<'a> {
+    /// The last Id of the stretch before; `None` at the beginning.
+    pub after: Option<&'a str>,
+    /// The last Id of this one; `None` where nothing follows.
+    pub until: Option<&'a str>,
+    /// What Salesforce listed, ascending by Id.
+    pub listed: &'a [Listed],
+}
+
+/// How a stretch differs from the table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Differences {
+    /// Listed and not in the table, rejected ones apart.
+    pub missing: Vec<String>,
+    /// In the table with another stamp, or marked; rejected ones apart.
+    pub differing: Vec<String>,
+    /// Rows of the table that the stretch lacks; they are noted.
+    pub surplus: u64,
+}
+
+/// A record that is not among those that the table is to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Id, 18 characters.
+    pub id: String,
+    /// Its stamp, or that of its deletion, where it is known.
+    pub stamp: Option<Timestamp>,
+}
+
+/// A table that is kept and not written any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetiredTable {
+    /// Its name.
+    pub table: String,
+    /// The object that it held.
+    pub object: String,
+    /// Since when, wall clock.
+    pub retired_at: Timestamp,
+}
+
+/// A column that could not be exchanged for one of another type, since something of somebody else depends on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ColumnInUse {
+    /// The column.
+    pub column: Identifier,
+    /// The views, or whatever else it is, that depend on it.
+    pub used_by: Vec<String>,
 }
 
 /// A database. Cloning shares it.
@@ -115,6 +215,29 @@ pub trait Destination: Clone + std::fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// The database cannot be reached, a right is missing, or the state tables are newer than this binary.
     fn prepare(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Names of the columns that each of the tables has at this moment, in the table's order; tables that are not there are
+    /// not in the answer. Writes nothing.
+    ///
+    /// # Errors
+    /// The database cannot be reached.
+    fn existing_columns(
+        &self,
+        tables: &[Identifier],
+    ) -> impl Future<Output = Result<BTreeMap<Identifier, Vec<String>>>> + Send;
+
+    /// Retires the tables of the owner's objects that are not among `kept`, and gives all retired tables of the owner in
+    /// order of their names. Writes nothing where none is to be retired. What retired objects had noted (pending deletes, surplus,
+    /// rejected rows) is forgotten with their state.
+    ///
+    /// # Errors
+    /// The database cannot be reached, or a right is missing.
+    fn retire(
+        &self,
+        owner: &Owner,
+        kept: &[ObjectName],
+        at: Timestamp,
+    ) -> impl Future<Output = Result<Vec<RetiredTable>>> + Send;
 
     /// Opens the table of one object for `owner`. Writes nothing.
     ///
@@ -149,8 +272,11 @@ pub trait ObjectTable: Send + 'static {
     /// Takes rows into the open segment. Rows deleted in Salesforce are told by the plan's `is_deleted` position.
     ///
     /// # Errors
-    /// [`Error::Value`](crate::Error::Value) where a value does not fit its column: names object, Id and column.
+    /// [`Error::Value`](crate::Error::Value) where a record has no Id or no readable stamp.
     fn write(&mut self, batch: Batch) -> impl Future<Output = Result<()>> + Send;
+
+    /// Notes records that left in the open segment, behind the rows that were written into it before.
+    fn leave(&mut self, left: Vec<Left>) -> impl Future<Output = Result<()>> + Send;
 
     /// Merges, applies deletes, writes the checkpoint, commits. `at` is the wall clock, for `updated_at`.
     fn commit(
@@ -181,4 +307,39 @@ pub trait ObjectTable: Send + 'static {
     /// # Errors
     /// [`Error::Fenced`](crate::Error::Fenced) where another process has claimed the object.
     fn touch(&mut self, checkpoint: &Checkpoint, at: Timestamp) -> impl Future<Output = Result<()>> + Send;
+
+    /// Compares a stretch of a listing with the table and notes its surplus, in a transaction of its own that claims where it
+    /// notes anything. Not inside a segment.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`](crate::Error::Fenced) where another process has claimed the object.
+    fn compare(&mut self, stretch: Stretch<'_>) -> impl Future<Output = Result<Differences>> + Send;
+
+    /// At most `limit` Ids of noted surplus behind `after`, ascending. Not inside a segment.
+    fn surplus(&mut self, after: Option<&str>, limit: u32) -> impl Future<Output = Result<Vec<String>>> + Send;
+
+    /// At most `limit` Ids of pending deletes behind `after`, ascending. Not inside a segment.
+    fn pending(&mut self, after: Option<&str>, limit: u32) -> impl Future<Output = Result<Vec<String>>> + Send;
+
+    /// The pending deletes that nobody has confirmed, as a person sees them; `None` where there are none. Reads all of them,
+    /// in the order of `(found_at, salesforce_id)`. Not inside a segment.
+    fn held(&mut self) -> impl Future<Output = Result<Option<HeldDeletes>>> + Send;
+
+    /// Confirms the pending deletes that the token is for: the first so many of those that nobody has confirmed, if their
+    /// hash is the token's. A transaction of its own, which claims. `false` where the token is not for what is held. Not
+    /// inside a segment.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`](crate::Error::Fenced) where another process has claimed the object.
+    fn confirm(&mut self, token: &str, at: Timestamp) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Those of the parents in the batch (its select list is the link's) that have a child in the table with another value
+    /// in one of the link's compared columns. Only for a link with a reference column and compared columns. Marked children
+    /// do not count. Not inside a segment.
+    fn outdated_parents(&mut self, link: &Link, parents: Batch) -> impl Future<Output = Result<Vec<String>>> + Send;
+
+    /// Exchanges columns of another type for those beside them, in one transaction, when every row has been written by
+    /// this plan. Gives those that could not be exchanged; their values stay as they were, and the column beside them is
+    /// dropped. The table is to be opened again afterwards. Not inside a segment.
+    fn settle_columns(&mut self) -> impl Future<Output = Result<Vec<ColumnInUse>>> + Send;
 }

@@ -15,7 +15,10 @@ use super::{
     template::TemplatePart,
 };
 
-/// A hash over all that changes what a row looks like: columns, deletes, templates (design 6.8).
+/// Two hashes (design 6.8): over all that changes what a row looks like (columns, deletes, templates), and over which
+/// rows there are (the condition). They are told apart, for the first needs a Refresh and the second a Reconcile.
+///
+/// Written as `<rows>`, or `<rows>/<condition>` where there is a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanHash(pub String);
 
@@ -26,6 +29,16 @@ const VERSION: &str = "1";
 const SEPARATOR: char = '\u{1f}';
 
 impl PlanHash {
+    /// The part that says what rows look like.
+    pub fn rows(&self) -> &str {
+        self.0.split_once('/').map_or(self.0.as_str(), |(rows, _)| rows)
+    }
+
+    /// The part that says which rows there are; `None` without a condition.
+    pub fn condition(&self) -> Option<&str> {
+        self.0.split_once('/').map(|(_, condition)| condition)
+    }
+
     pub(super) fn of(columns: &[Column], select: &[FieldPath], deletes: Deletes) -> Self {
         let mut lines: Vec<String> = columns.iter().map(|column| line(column, select)).collect();
         lines.sort_unstable();

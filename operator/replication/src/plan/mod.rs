@@ -50,7 +50,7 @@ pub use self::{
     hash::PlanHash,
     identifier::{Identifier, ObjectName},
     index::IndexPlan,
-    object::{Deletes, ObjectPlan},
+    object::{Condition, Deletes, Link, LinkedColumn, ObjectPlan, Periods, VerifyBy},
     schema::Schema,
     template::{TemplatePart, UrlTemplate},
     view::{ColumnView, IndexView, ObjectView, PlanView},
@@ -74,6 +74,8 @@ pub struct Input<'a> {
     pub instance_url: &'a Url,
     /// What the destination can do.
     pub capabilities: Capabilities,
+    /// The columns that the tables of [`tables_needed`] have at this moment.
+    pub existing: &'a BTreeMap<Identifier, Vec<String>>,
 }
 
 /// A spec as it is meant.
@@ -85,6 +87,8 @@ pub struct Plan {
     pub overlap: Duration,
     /// How many objects run at once.
     pub parallelism: NonZeroUsize,
+    /// `maxDeletePercent`, 0 to 100.
+    pub max_delete_percent: u8,
     /// API calls a day.
     pub api_calls: ApiCalls,
     /// What an administrator should know before it shows in the data; each names its object.
@@ -103,6 +107,12 @@ pub fn objects_needed(spec: &SalesforceReplicatorSpec, schema: &Schema) -> Vec<O
         .map(|summary| summary.name.as_str())
         .collect();
     names.into_iter().map(ObjectName::new).collect()
+}
+
+/// The tables whose columns the plan needs to know: those of all objects that the org has.
+pub fn tables_needed(spec: &SalesforceReplicatorSpec, schema: &Schema, capabilities: Capabilities) -> Vec<Identifier> {
+    let known = spec.objects.iter().filter(|object| schema.summary(&object.name).is_some());
+    known.map(|object| object::table_of(object, schema, capabilities)).collect()
 }
 
 /// The parents whose fields are needed and whose describe is not there yet: the second step. Empty where no field is
@@ -162,6 +172,7 @@ pub fn make(input: Input<'_>) -> Result<Plan, Problems> {
         schema,
         instance_url,
         capabilities,
+        existing: _,
     } = input;
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     let mut findings = Findings::new(&mut problems, &mut warnings);
@@ -199,6 +210,7 @@ pub fn make(input: Input<'_>) -> Result<Plan, Problems> {
                 .unwrap_or(&Consistency::DEFAULT_OVERLAP)
                 .get(),
             parallelism,
+            max_delete_percent: 100,
             api_calls: ApiCalls::of(&schedule, objects.len()),
             objects,
             warnings,

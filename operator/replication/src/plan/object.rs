@@ -1,6 +1,6 @@
 //! One object: its mapping, what the resource adds, and the table that comes of it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use crds::{DeleteMode, Mapping, ObjectSpec};
 use salesforce::describe::{FieldType, ObjectSummary};
@@ -81,8 +81,76 @@ pub struct ObjectPlan {
     pub deletes: Deletes,
     /// Indexes beside the primary key.
     pub indexes: Vec<IndexPlan>,
-    /// Hash of all that changes a row's look.
+    /// Which records the table is to hold: the resource's `where` and what the mapping implies. `None`: all of them.
+    pub condition: Option<Condition>,
+    /// Parents whose fields are in the table or in a template, and whose changes are found by reading them.
+    pub links: Vec<Link>,
+    /// How late commits and hard deletes are found.
+    pub verify_by: VerifyBy,
+    /// How often the long kinds of run are due; `None` never.
+    pub periods: Periods,
+    /// Fields that the resource or the mapping names and describe lacks, while their columns are there: they keep their
+    /// values (design 6.8).
+    pub missing_fields: Vec<String>,
+    /// Hash of all that changes a row's look, and which rows there are.
     pub hash: PlanHash,
+}
+
+/// Which records the table is to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Condition {
+    /// SOQL that may stand beside others with AND: parenthesised where it needs to be.
+    pub soql: String,
+}
+
+/// Parents of one relationship.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The parents' object: `Account`.
+    pub parent: ObjectName,
+    /// The child's reference: `AccountId`.
+    pub reference: FieldPath,
+    /// The select list of the parents: `Id`, `SystemModstamp`, `IsDeleted` where describe has it, then the mapped fields. All
+    /// are the parent's own.
+    pub select: Vec<FieldPath>,
+    /// Position of `IsDeleted` in it.
+    pub is_deleted: Option<usize>,
+    /// Whether getUpdated tells of the parents.
+    pub replicateable: bool,
+    /// The child's column that holds the reference, as a position in the plan's columns.
+    pub reference_column: Option<usize>,
+    /// Columns of the child against positions in the parents' select list. Empty where a template needs a field of the
+    /// parent: then its column cannot be compared, and all children of a changed parent are read again.
+    pub compared: Vec<LinkedColumn>,
+}
+
+/// A column of the child and the field of the parent that it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LinkedColumn {
+    /// Position in the plan's columns.
+    pub column: usize,
+    /// Position in the link's select list.
+    pub field: usize,
+}
+
+/// How late commits and hard deletes are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifyBy {
+    /// By Salesforce's log: getUpdated and getDeleted.
+    Log,
+    /// By a listing: the object is not replicateable, so Reconcile takes Verify's place.
+    Listing,
+}
+
+/// How often the long kinds of run are due; `None` never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Periods {
+    /// Verify.
+    pub verify: Option<Duration>,
+    /// Reconcile.
+    pub reconcile: Option<Duration>,
+    /// Refresh.
+    pub refresh: Option<Duration>,
 }
 
 /// What all objects of a plan are made against.
@@ -155,6 +223,11 @@ pub(super) fn make(spec: &ObjectSpec, context: Context<'_>, findings: &mut Findi
         columns,
         deletes,
         indexes,
+        condition: None,
+        links: Vec::new(),
+        verify_by: VerifyBy::Log,
+        periods: Periods::default(),
+        missing_fields: Vec::new(),
     };
     if soql::query(&plan, &soql::Rows::Live, None, None).len() + LONGEST_CONDITION > MAX_STATEMENT {
         findings.problem(format!(

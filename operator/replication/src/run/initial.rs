@@ -40,6 +40,10 @@ pub(crate) async fn run<T: ObjectTable>(context: &Context<'_>, table: &mut T, st
             watermark: None,
             last_id: None,
             checked_at: None,
+            verified_until: None,
+            reconciled_at: None,
+            refreshed_at: None,
+            listing: None,
         });
     let query_start = match checkpoint.query_start {
         Some(query_start) => query_start,
@@ -80,6 +84,10 @@ pub(crate) async fn run<T: ObjectTable>(context: &Context<'_>, table: &mut T, st
         watermark: Some(query_start),
         last_id: None,
         checked_at: Some(now),
+        verified_until: None,
+        reconciled_at: None,
+        refreshed_at: None,
+        listing: None,
         ..checkpoint
     };
     table.begin(Load::Merge).await?;

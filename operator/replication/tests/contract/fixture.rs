@@ -116,6 +116,11 @@ pub(crate) fn contact(deletes: Deletes) -> ObjectPlan {
                 columns: vec![Identifier::new("account_name"), Identifier::new("last_name")],
             },
         ],
+        condition: None,
+        links: Vec::new(),
+        verify_by: VerifyBy::Log,
+        periods: Periods::default(),
+        missing_fields: Vec::new(),
         hash: PlanHash("hash of the plan".into()),
     }
 }
@@ -229,6 +234,10 @@ pub(crate) fn checkpoint(second: u32) -> Checkpoint {
         watermark: Some(moment(second)),
         last_id: None,
         checked_at: None,
+        verified_until: None,
+        reconciled_at: None,
+        refreshed_at: None,
+        listing: None,
     }
 }
 

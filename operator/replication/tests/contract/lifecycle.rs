@@ -217,6 +217,10 @@ pub(crate) async fn a_checkpoint_is_written_whole<H: Harness>() {
         watermark: Some("2024-05-01T10:00:11.123Z".parse().unwrap()),
         last_id: Some("003000000000012AAA".into()),
         checked_at: Some(moment(13)),
+        verified_until: None,
+        reconciled_at: None,
+        refreshed_at: None,
+        listing: None,
     };
     let empty = Checkpoint {
         phase: Phase::Live,
@@ -225,6 +229,10 @@ pub(crate) async fn a_checkpoint_is_written_whole<H: Harness>() {
         watermark: None,
         last_id: None,
         checked_at: None,
+        verified_until: None,
+        reconciled_at: None,
+        refreshed_at: None,
+        listing: None,
     };
     for checkpoint in [full, empty] {
         table.begin(Load::Merge).await.unwrap();
@@ -269,6 +277,10 @@ pub(crate) async fn touch_writes_only_watermark_and_checked_at<H: Harness>() {
         watermark: Some(moment(51)),
         last_id: Some("not written".into()),
         checked_at: Some(moment(52)),
+        verified_until: None,
+        reconciled_at: None,
+        refreshed_at: None,
+        listing: None,
     };
     table.touch(&touched, moment(53)).await.unwrap();
     let after = open_again(&harness, &plan).await.read_state().await.unwrap().unwrap();

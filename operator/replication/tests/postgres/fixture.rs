@@ -89,6 +89,10 @@ pub(crate) fn checkpoint() -> Checkpoint {
         watermark: None,
         last_id: None,
         checked_at: None,
+        verified_until: None,
+        reconciled_at: None,
+        refreshed_at: None,
+        listing: None,
     }
 }
 
@@ -126,6 +130,11 @@ pub(crate) fn plan(kinds: &[(&str, ColumnKind)]) -> ObjectPlan {
             name: Identifier::new("contact_spelled_idx"),
             columns: vec![Identifier::new("spelled")],
         }],
+        condition: None,
+        links: Vec::new(),
+        verify_by: VerifyBy::Log,
+        periods: Periods::default(),
+        missing_fields: Vec::new(),
         hash: PlanHash("hash".into()),
         columns,
     }

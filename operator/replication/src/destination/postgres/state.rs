@@ -337,6 +337,10 @@ fn state(row: &PgRow) -> sqlx::Result<State> {
             watermark: moment("watermark")?,
             last_id: row.try_get("last_id")?,
             checked_at: moment("checked_at")?,
+            verified_until: None,
+            reconciled_at: None,
+            refreshed_at: None,
+            listing: None,
         },
     })
 }

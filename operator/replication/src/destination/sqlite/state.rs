@@ -304,6 +304,10 @@ fn read(connection: &Connection, object: &ObjectName) -> rusqlite::Result<Option
                     watermark: time(row, 8)?,
                     last_id: row.get(9)?,
                     checked_at: time(row, 10)?,
+                    verified_until: None,
+                    reconciled_at: None,
+                    refreshed_at: None,
+                    listing: None,
                 },
             })
         })

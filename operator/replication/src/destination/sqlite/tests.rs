@@ -41,6 +41,10 @@ fn checkpoint() -> Checkpoint {
         watermark: None,
         last_id: None,
         checked_at: None,
+        verified_until: None,
+        reconciled_at: None,
+        refreshed_at: None,
+        listing: None,
     }
 }
 
