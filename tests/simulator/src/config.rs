@@ -31,6 +31,14 @@ pub struct Config {
     pub cases: u64,
     /// Rows of User; at least as many as `logins`.
     pub users: u64,
+    /// Of the users, so many are inactive: the last ones.
+    pub inactive_users: u64,
+    /// Of the users, so many are not of `UserType` Standard: those before the inactive ones.
+    pub technical_users: u64,
+    /// Of the leads, so many are converted.
+    pub converted_leads: u64,
+    /// Person accounts, on top of `accounts` and `contacts`. None unless `person_accounts` are enabled.
+    pub persons: u64,
     /// Rows of `Specimen__c`, the custom object that has a field of every type.
     pub specimens: u64,
     /// Who may log in. The first is the administrator, who has made the org's rows.
@@ -59,7 +67,8 @@ pub struct Login {
     pub password: String,
     /// Security token, to be appended to the password.
     pub token: String,
-    /// Sees every row. Without it the user sees own rows, rows without owner, and users.
+    /// Has View All Data. Without it the user sees own rows, rows without owner, users, and what
+    /// [`Control::grant_view_all`](crate::Control::grant_view_all) or [`Settings::public_read`] adds.
     pub view_all_data: bool,
 }
 
@@ -88,6 +97,10 @@ impl Default for Config {
             tasks: 100,
             cases: 50,
             users: 20,
+            inactive_users: 0,
+            technical_users: 0,
+            converted_leads: 0,
+            persons: 0,
             specimens: 100,
             logins: vec![Login::new("admin@example.com", "correct horse", "TOKEN123")],
             clock: ClockStart::default(),
@@ -153,6 +166,9 @@ pub struct Settings {
     pub failed_logins_until_lockout: u32,
     /// How long a lockout lasts, in minutes.
     pub lockout_minutes: u32,
+    /// The organization-wide default of every object is Public Read Only: users without View All Data see the rows of others
+    /// too, unless they are hidden from them.
+    pub public_read: bool,
     /// Logins of one user in an hour.
     pub logins_per_hour: u32,
     /// Seconds without a call after which a session ends.
@@ -203,6 +219,7 @@ impl Default for Settings {
             trusted_address: false,
             failed_logins_until_lockout: 10,
             lockout_minutes: 15,
+            public_read: false,
             logins_per_hour: 3_600,
             session_seconds: 7_200,
             fault_prefix: FaultPrefix::default(),

@@ -49,7 +49,12 @@ pub use calls::{Call, Counters};
 pub use clock::ClockStart;
 pub use config::{Config, CursorRows, LocatorForm, Login, Settings, Transfer};
 pub use control::{Control, Row, Rows, Transaction, UserChange, UserState};
-pub use org::{WriteError, change::Stamps, limits::Usage};
+pub use org::{
+    WriteError,
+    change::Stamps,
+    limits::Usage,
+    people::{Converted, Person},
+};
 pub use rules::{Rule, What};
 pub use soap::fault::{FaultElement, FaultPrefix};
 

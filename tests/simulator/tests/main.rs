@@ -13,11 +13,14 @@
 mod control_http;
 mod deletes;
 mod describe;
+mod driving;
 mod faults;
 mod http;
 mod limits;
 mod login;
 mod pages;
+mod people;
+mod permissions;
 mod query;
 mod replication;
 mod scale;

@@ -114,7 +114,7 @@ fn failed(status: StatusCode, code: &str, message: &str) -> Response<Body> {
 fn handle(asked: &Asked<'_>) -> Outcome {
     let answered = match asked.path.first().copied() {
         None => Some(json!({ "routes": ROUTES.lines().collect::<Vec<_>>() })),
-        Some("rows" | "bin" | "deletes" | "transactions") => http_rows::handle(asked)?,
+        Some("rows" | "persons" | "bin" | "deletes" | "transactions") => http_rows::handle(asked)?,
         Some("users" | "objects" | "fields" | "translations") => http_setup::handle(asked)?,
         Some(_) => handle_org(asked)?,
     };

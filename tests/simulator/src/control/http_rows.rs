@@ -50,7 +50,7 @@ struct Merged {
 /// Rows of one answer where nothing else is asked.
 const MOST_ROWS: u64 = 1_000;
 
-/// Answers `rows`, `bin`, `deletes` and `transactions`.
+/// Answers `rows`, `persons`, `bin`, `deletes` and `transactions`.
 pub(super) fn handle(asked: &Asked<'_>) -> Outcome {
     let control = asked.control;
     let transaction = asked.number("transaction")?;
@@ -98,6 +98,15 @@ pub(super) fn handle(asked: &Asked<'_>) -> Outcome {
             let Merged { losers } = asked.json()?;
             control.write(transaction, |change| change.merge(object, id, &losers))?;
             done()
+        }
+        (&Method::POST, ["rows", "Lead", id, "convert"]) => {
+            let converted = control.write(transaction, |change| change.convert_lead(id))?;
+            Ok(Some(to_json(&converted)?))
+        }
+        (&Method::POST, ["persons"]) => {
+            let values = asked.json::<Written>()?.texts();
+            let person = control.write(transaction, |change| change.create_person(&values))?;
+            Ok(Some(to_json(&person)?))
         }
         (&Method::POST, ["bin", object, "empty"]) => Ok(Some(json!({ "rows": control.empty_bin(object)? }))),
         (&Method::POST, ["deletes", object, "purge"]) => {

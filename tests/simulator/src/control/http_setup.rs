@@ -21,6 +21,12 @@ struct Permission {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct ViewAll {
+    object: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Shared {
     object: String,
     ids: Vec<String>,
@@ -37,6 +43,7 @@ struct NewObject {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ObjectChange {
+    name: Option<String>,
     label: Option<String>,
     queryable: Option<bool>,
     replicateable: Option<bool>,
@@ -113,6 +120,14 @@ fn users(asked: &Asked<'_>) -> Outcome {
                 control.grant(username, &object, field.as_deref())?;
             }
         }
+        (&Method::POST, ["users", username, verb @ ("grant-view-all" | "withdraw-view-all")]) => {
+            let ViewAll { object } = asked.json()?;
+            if *verb == "grant-view-all" {
+                control.grant_view_all(username, &object)?;
+            } else {
+                control.withdraw_view_all(username, &object)?;
+            }
+        }
         (&Method::POST, ["users", username, verb @ ("hide" | "show")]) => {
             let Shared { object, ids } = asked.json()?;
             for id in &ids {
@@ -144,6 +159,7 @@ fn objects(asked: &Asked<'_>) -> Outcome {
         }
         (&Method::PATCH, ["objects", object]) => {
             let ObjectChange {
+                name,
                 label,
                 queryable,
                 replicateable,
@@ -155,6 +171,9 @@ fn objects(asked: &Asked<'_>) -> Outcome {
                 own.replicateable = replicateable.unwrap_or(own.replicateable);
                 own.retrieveable = retrieveable.unwrap_or(own.retrieveable);
             })?;
+            if let Some(name) = name {
+                control.rename_object(object, &name)?;
+            }
         }
         (&Method::DELETE, ["objects", object]) => control.remove_object(object)?,
         _ => return Ok(None),

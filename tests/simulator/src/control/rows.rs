@@ -7,6 +7,7 @@ use crate::{
     org::{
         Org, WriteError,
         change::{Change, Context, Stamps, number},
+        people::{Converted, Person},
     },
     schema::{Field, Object},
     soap::envelope::is_forbidden,
@@ -97,6 +98,23 @@ impl Control {
     pub fn merge(&self, object: &str, master: &str, losers: &[&str]) -> Result<(), WriteError> {
         let losers: Vec<String> = losers.iter().map(|&loser| loser.to_owned()).collect();
         self.write(None, |change| change.merge(object, master, &losers))
+    }
+
+    /// Converts a lead into an account and a contact.
+    ///
+    /// # Errors
+    /// It is not there, or converted already.
+    pub fn convert_lead(&self, id: &str) -> Result<Converted, WriteError> {
+        self.write(None, |change| change.convert_lead(id))
+    }
+
+    /// Makes a person account; `values` are fields of Account (`LastName`, `PersonEmail`, ..). A later change of one of its two
+    /// rows reaches the other.
+    ///
+    /// # Errors
+    /// The org has no person accounts, or what Salesforce answers to a create that it refuses.
+    pub fn create_person(&self, values: &[(&str, &str)]) -> Result<Person, WriteError> {
+        self.write(None, |change| change.create_person(&owned(values)))
     }
 
     /// Empties the recycle bin of an object; returns how many rows were in it.
@@ -219,7 +237,21 @@ impl Transaction {
     /// # Errors
     /// As there; `UNABLE_TO_LOCK_ROW` where another transaction has the row.
     pub fn update(&self, object: &str, id: &str, values: &[(&str, &str)]) -> Result<(), WriteError> {
-        self.write(|change| change.update(object, id, &owned(values), Stamps::Both))
+        self.update_with(object, id, values, Stamps::Both)
+    }
+
+    /// As [`Control::update_with`].
+    ///
+    /// # Errors
+    /// As there; `UNABLE_TO_LOCK_ROW` where another transaction has the row.
+    pub fn update_with(
+        &self,
+        object: &str,
+        id: &str,
+        values: &[(&str, &str)],
+        stamps: Stamps,
+    ) -> Result<(), WriteError> {
+        self.write(|change| change.update(object, id, &owned(values), stamps))
     }
 
     /// As [`Control::delete`].
@@ -236,6 +268,31 @@ impl Transaction {
     /// As there; `UNABLE_TO_LOCK_ROW` where another transaction has the row.
     pub fn undelete(&self, object: &str, id: &str) -> Result<(), WriteError> {
         self.write(|change| change.undelete(object, id))
+    }
+
+    /// As [`Control::hard_delete`].
+    ///
+    /// # Errors
+    /// As there; `UNABLE_TO_LOCK_ROW` where another transaction has the row.
+    pub fn hard_delete(&self, object: &str, id: &str) -> Result<(), WriteError> {
+        self.write(|change| change.hard_delete(object, id))
+    }
+
+    /// As [`Control::merge`].
+    ///
+    /// # Errors
+    /// As there; `UNABLE_TO_LOCK_ROW` where another transaction has one of the rows.
+    pub fn merge(&self, object: &str, master: &str, losers: &[&str]) -> Result<(), WriteError> {
+        let losers: Vec<String> = losers.iter().map(|&loser| loser.to_owned()).collect();
+        self.write(|change| change.merge(object, master, &losers))
+    }
+
+    /// As [`Control::convert_lead`].
+    ///
+    /// # Errors
+    /// As there; `UNABLE_TO_LOCK_ROW` where another transaction has the row.
+    pub fn convert_lead(&self, id: &str) -> Result<Converted, WriteError> {
+        self.write(|change| change.convert_lead(id))
     }
 
     /// Makes everything visible at once.

@@ -6,8 +6,8 @@ use super::Control;
 use crate::{
     config::Login,
     lock,
-    org::{WriteError, change::number},
-    schema::{Field, FieldType, Object, Schema},
+    org::{WriteError, change::number, permissions::Rights},
+    schema::{Field, FieldType, Object, SETUP_OBJECTS, Schema},
 };
 
 /// A user who may log in, as the org sees it.
@@ -30,8 +30,12 @@ pub struct UserState {
     pub api_auth: bool,
     /// May do nothing but setPassword.
     pub password_expired: bool,
-    /// Sees every row.
+    /// Has View All Data.
     pub view_all_data: bool,
+    /// Objects of which every row is seen by View All.
+    pub view_all: Vec<String>,
+    /// May read profiles and permission sets.
+    pub view_setup: bool,
     /// Locked out by wrong passwords.
     pub locked: bool,
 }
@@ -50,8 +54,11 @@ pub struct UserChange {
     pub api_auth: Option<bool>,
     /// May do nothing but setPassword.
     pub password_expired: Option<bool>,
-    /// Sees every row.
+    /// Has View All Data. Taking it takes Modify All Data too.
     pub view_all_data: Option<bool>,
+    /// Has "View Setup and Configuration": without it profiles, permission sets, their assignments and object permissions
+    /// are not there.
+    pub view_setup: Option<bool>,
     /// Ends a lockout.
     pub unlock: bool,
 }
@@ -78,14 +85,20 @@ impl Control {
                 ("IsActive", "true"),
             ],
         )?;
-        lock(&self.org.access).add(login, user_id.clone());
+        let rights = self.write(None, |change| change.enroll(&login, &user_id, false))?;
+        lock(&self.org.access).add(login, user_id.clone(), rights);
         Ok(user_id)
     }
 
     /// Those who may log in.
     pub fn users(&self) -> Vec<UserState> {
         let now = self.org.clock.now();
+        let store = self.org.store();
         let access = lock(&self.org.access);
+        let views_setup = |username: &str| {
+            let view = store.schema.view(username);
+            SETUP_OBJECTS.iter().all(|object| view.object(object).is_some())
+        };
         access
             .accounts()
             .iter()
@@ -97,6 +110,8 @@ impl Control {
                 api_auth: account.api_auth,
                 password_expired: account.password_expired,
                 view_all_data: account.login.view_all_data,
+                view_all: account.rights.view_all().iter().cloned().collect(),
+                view_setup: views_setup(&account.login.username),
                 locked: account.locked(now),
             })
             .collect()
@@ -107,10 +122,6 @@ impl Control {
     /// # Errors
     /// There is no such user.
     pub fn change_user(&self, username: &str, change: UserChange) -> Result<(), WriteError> {
-        let mut access = lock(&self.org.access);
-        let account = access
-            .account_mut(username)
-            .ok_or_else(|| WriteError::missing("User", username))?;
         let UserChange {
             password,
             token,
@@ -118,8 +129,26 @@ impl Control {
             api_auth,
             password_expired,
             view_all_data,
+            view_setup,
             unlock,
         } = change;
+        let (rights, _) = self.rights(username)?;
+        if let Some(granted) = view_all_data {
+            self.write(None, |change| change.set_view_all_data(&rights, granted))?;
+        }
+        if let Some(granted) = view_setup {
+            for object in SETUP_OBJECTS {
+                if granted {
+                    self.grant(username, object, None)?;
+                } else {
+                    self.withdraw(username, object, None)?;
+                }
+            }
+        }
+        let mut access = lock(&self.org.access);
+        let account = access
+            .account_mut(username)
+            .ok_or_else(|| WriteError::missing("User", username))?;
         account.login.password = password.unwrap_or_else(|| account.login.password.clone());
         account.login.token = token.unwrap_or_else(|| account.login.token.clone());
         account.active = active.unwrap_or(account.active);
@@ -130,6 +159,39 @@ impl Control {
             account.unlock();
         }
         Ok(())
+    }
+
+    /// Grants a user View All of an object, by a permission set beside the profile.
+    ///
+    /// # Errors
+    /// There is no such user or object, or the object has no permissions of its own (User, Task, objects of Setup).
+    pub fn grant_view_all(&self, username: &str, object: &str) -> Result<(), WriteError> {
+        self.set_view_all(username, object, true)
+    }
+
+    /// Takes [`Control::grant_view_all`] back.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn withdraw_view_all(&self, username: &str, object: &str) -> Result<(), WriteError> {
+        self.set_view_all(username, object, false)
+    }
+
+    fn set_view_all(&self, username: &str, object: &str, granted: bool) -> Result<(), WriteError> {
+        let (rights, user_id) = self.rights(username)?;
+        let after = self.write(None, |change| change.set_view_all(&rights, &user_id, object, granted))?;
+        if let Some(account) = lock(&self.org.access).account_mut(username) {
+            account.rights = after;
+        }
+        Ok(())
+    }
+
+    /// The rights of a user, and the Id.
+    fn rights(&self, username: &str) -> Result<(Rights, String), WriteError> {
+        lock(&self.org.access)
+            .account(username)
+            .map(|account| (account.rights.clone(), account.user_id.clone()))
+            .ok_or_else(|| WriteError::missing("User", username))
     }
 
     /// Withdraws a field, or the whole object, from a user.
@@ -148,7 +210,7 @@ impl Control {
         Ok(self.org.store_mut().schema.grant(username, object, field)?)
     }
 
-    /// Hides a row from a user without View All Data, even an own one.
+    /// Hides a row from a user without View All Data or View All, even an own one.
     ///
     /// # Errors
     /// There is no such row.
@@ -182,7 +244,29 @@ impl Control {
     /// # Errors
     /// Its name or prefix is taken.
     pub fn add_object(&self, object: Object) -> Result<(), WriteError> {
-        self.org.store_mut().add_object(object)
+        let name = object.name.clone();
+        self.org.store_mut().add_object(object)?;
+        let profiles: Vec<(Rights, bool)> = lock(&self.org.access)
+            .accounts()
+            .iter()
+            .map(|account| (account.rights.clone(), account.login.view_all_data))
+            .collect();
+        self.write(None, |change| {
+            profiles
+                .iter()
+                .try_for_each(|(rights, view_all)| change.permit_new(rights, &name, *view_all))
+        })
+    }
+
+    /// Gives a custom object another API name; its rows and what points to it stay.
+    ///
+    /// # Errors
+    /// It is a standard one, or not there, or its rows are generated; the name is taken or not that of a custom object.
+    pub fn rename_object(&self, object: &str, name: &str) -> Result<(), WriteError> {
+        let before = self.org.store().object(object)?.name.clone();
+        self.org.store_mut().rename_object(&before, name)?;
+        lock(&self.org.access).rename_object(&before, name);
+        self.write(None, |change| change.rename_permissions(&before, name))
     }
 
     /// Removes a custom object and its rows.
@@ -190,7 +274,9 @@ impl Control {
     /// # Errors
     /// It is a standard one, or not there.
     pub fn remove_object(&self, object: &str) -> Result<(), WriteError> {
-        self.org.store_mut().remove_object(object)
+        let name = self.org.store().object(object)?.name.clone();
+        self.org.store_mut().remove_object(&name)?;
+        self.write(None, |change| change.forbid(&name))
     }
 
     /// Adds a field.

@@ -3,11 +3,15 @@
 //! One user has one session, shared by all clients (salesforce-api.md 2.3): a second login returns the same session id,
 //! and a logout ends it for everybody. Sessions end by idleness on the org's clock.
 
-use std::collections::VecDeque;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
+use super::permissions::Rights;
 use crate::{
     config::{Login, Settings},
     soap::fault::{self, Fault},
@@ -19,6 +23,8 @@ pub(crate) struct Account {
     pub(crate) login: Login,
     /// 18-character Id of the User row.
     pub(crate) user_id: String,
+    /// What the user may see beside View All Data, and the rows that say so.
+    pub(crate) rights: Rights,
     /// May log in at all.
     pub(crate) active: bool,
     /// Has the permission "Use Any API Auth".
@@ -45,6 +51,10 @@ pub(crate) struct Caller {
     pub(crate) username: String,
     pub(crate) user_id: String,
     pub(crate) view_all_data: bool,
+    /// Objects of which every row is seen.
+    pub(crate) view_all: Arc<BTreeSet<String>>,
+    /// The org lets everybody read everything.
+    pub(crate) public_read: bool,
     pub(crate) password_expired: bool,
     pub(crate) session_id: String,
 }
@@ -70,10 +80,11 @@ impl Access {
         }
     }
 
-    pub(crate) fn add(&mut self, login: Login, user_id: String) {
+    pub(crate) fn add(&mut self, login: Login, user_id: String, rights: Rights) {
         self.accounts.push(Account {
             login,
             user_id,
+            rights,
             active: true,
             api_auth: true,
             password_expired: false,
@@ -139,7 +150,7 @@ impl Access {
             last_used: now,
         };
         account.session = Some(session.clone());
-        Ok(account.caller(session.id))
+        Ok(account.caller(session.id, settings))
     }
 
     /// Whose session this is; the call keeps it alive.
@@ -149,12 +160,19 @@ impl Access {
                 Some(session) if session.ended(now, settings) => account.session = None,
                 Some(session) if account.active => {
                     session.last_used = now;
-                    return Ok(account.caller(session_id.to_owned()));
+                    return Ok(account.caller(session_id.to_owned(), settings));
                 }
                 Some(_) | None => {}
             }
         }
         Err(Fault::invalid_session(&hash_text(session_id)))
+    }
+
+    /// Follows an object to its other name.
+    pub(crate) fn rename_object(&mut self, from: &str, to: &str) {
+        for account in &mut self.accounts {
+            account.rights.rename(from, to);
+        }
     }
 
     /// Ends the session of a user, or of all.
@@ -216,11 +234,13 @@ impl Access {
 }
 
 impl Account {
-    fn caller(&self, session_id: String) -> Caller {
+    fn caller(&self, session_id: String, settings: &Settings) -> Caller {
         Caller {
             username: self.login.username.clone(),
             user_id: self.user_id.clone(),
             view_all_data: self.login.view_all_data,
+            view_all: Arc::clone(self.rights.view_all()),
+            public_read: settings.public_read,
             password_expired: self.password_expired,
             session_id,
         }

@@ -97,8 +97,20 @@ impl<'a> Change<'a> {
         Ok(Generator::id(object, n))
     }
 
-    /// Changes a row.
+    /// Changes a row, and the other row of a person account.
     pub(crate) fn update(
+        &mut self,
+        object: &str,
+        id: &str,
+        values: &[(String, String)],
+        stamps: Stamps,
+    ) -> Result<(), WriteError> {
+        self.update_row(object, id, values, stamps)?;
+        let object = self.store.object(object)?;
+        self.mirror(object, id, values, stamps)
+    }
+
+    pub(super) fn update_row(
         &mut self,
         object: &str,
         id: &str,
@@ -198,7 +210,7 @@ impl<'a> Change<'a> {
     }
 
     /// A field of a row of this transaction.
-    fn text(&self, object: &Object, n: u64, row: &Version, field: &str) -> Option<String> {
+    pub(super) fn text(&self, object: &Object, n: u64, row: &Version, field: &str) -> Option<String> {
         let table = self.store.table(object)?;
         let record = Record {
             store: self.store,

@@ -8,6 +8,8 @@ pub(crate) mod cursor;
 mod delete_log;
 mod deletes;
 pub(crate) mod limits;
+pub(crate) mod people;
+pub(crate) mod permissions;
 pub(crate) mod query;
 pub(crate) mod record;
 pub(crate) mod replication;
@@ -16,7 +18,7 @@ pub(crate) mod store;
 pub(crate) mod table;
 mod value;
 
-use std::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::watch;
 
@@ -124,8 +126,10 @@ impl Org {
             store.write(None, &context, |change| {
                 change.update("User", &user_id, &values, change::Stamps::Neither)
             })?;
-            access.add(login.clone(), user_id);
+            let rights = store.write(None, &context, |change| change.enroll(login, &user_id, n == 0))?;
+            access.add(login.clone(), user_id, rights);
         }
+        people::settle(&mut store, &context, config)?;
         Ok(Self {
             clock,
             organization_id: config.organization_id.clone(),
@@ -218,6 +222,8 @@ impl From<&Caller> for Viewer {
             username: caller.username.to_lowercase(),
             user_id: caller.user_id.clone(),
             view_all_data: caller.view_all_data,
+            view_all: Arc::clone(&caller.view_all),
+            public_read: caller.public_read,
         }
     }
 }

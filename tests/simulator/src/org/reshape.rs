@@ -19,6 +19,40 @@ impl Store {
         Ok(())
     }
 
+    /// Gives a custom object another API name; its rows stay. Not where its rows are generated: they are made from its name.
+    pub(crate) fn rename_object(&mut self, object: &str, name: &str) -> Result<(), WriteError> {
+        let before = self.object(object)?.name.clone();
+        if self.generator.rows(&before) > 0 {
+            return Err(WriteError::new(
+                "INVALID_OPERATION",
+                format!("{before} has generated rows and cannot be renamed"),
+            ));
+        }
+        if self.is_being_written(&before) {
+            return Err(WriteError::new(
+                "UNABLE_TO_LOCK_ROW",
+                format!("an open transaction has rows of {before}"),
+            ));
+        }
+        self.schema.rename_object(&before, name)?;
+        let table = self.tables_mut().remove(&before).unwrap_or_default();
+        self.tables_mut().insert(name.to_owned(), table);
+        let renamed = |own: String| if own == before { name.to_owned() } else { own };
+        self.origins = std::mem::take(&mut self.origins)
+            .into_iter()
+            .map(|((object, field), origin)| ((renamed(object), field), origin))
+            .collect();
+        self.translations = std::mem::take(&mut self.translations)
+            .into_iter()
+            .map(|((language, object, field), label)| ((language, renamed(object), field), label))
+            .collect();
+        self.hidden = std::mem::take(&mut self.hidden)
+            .into_iter()
+            .map(|((user, object), rows)| ((user, renamed(object)), rows))
+            .collect();
+        Ok(())
+    }
+
     /// Adds a field.
     pub(crate) fn add_field(&mut self, object: &str, field: Field) -> Result<(), WriteError> {
         Ok(self.schema.add_field(object, field)?)

@@ -3,7 +3,10 @@
 //! Reading goes through [`Record`]s, writing through [`Change`]. A transaction keeps what it wrote to itself until it is
 //! committed; stamps are those of the moment of writing, which is what makes late commits (salesforce-api.md 6.3).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jiff::Timestamp;
 
@@ -29,8 +32,8 @@ pub(crate) struct Store {
     pub(super) origins: BTreeMap<(String, String), Field>,
     /// Labels in other languages: language, object, field.
     pub(crate) translations: BTreeMap<(String, String, Option<String>), String>,
-    /// Rows withdrawn from users without View All Data: user name in lower case and object, numbers.
-    hidden: BTreeMap<(String, String), BTreeSet<u64>>,
+    /// Rows withdrawn from users without View All Data or View All: user name in lower case and object, numbers.
+    pub(super) hidden: BTreeMap<(String, String), BTreeSet<u64>>,
     /// Commits so far.
     sequence: u64,
     transactions: BTreeMap<u64, Transaction>,
@@ -64,6 +67,10 @@ pub(crate) struct Viewer {
     pub(crate) username: String,
     pub(crate) user_id: String,
     pub(crate) view_all_data: bool,
+    /// Objects of which every row is seen.
+    pub(crate) view_all: Arc<BTreeSet<String>>,
+    /// Rows of others are seen unless they are hidden.
+    pub(crate) public_read: bool,
 }
 
 impl Store {
@@ -130,17 +137,17 @@ impl Store {
         })
     }
 
-    /// Whether a user sees a row (sharing, not field-level security): without View All Data only own rows, and those of
-    /// objects that have no owner.
+    /// Whether a user sees a row (sharing, not field-level security): without View All Data, or View All of the object, only
+    /// own rows and those of objects that have no owner, unless the org lets everybody read everything.
     pub(crate) fn sees(&self, viewer: &Viewer, record: &Record<'_>) -> bool {
-        if viewer.view_all_data {
+        if viewer.view_all_data || viewer.view_all.contains(&record.object.name) {
             return true;
         }
         let hidden = self.hidden.get(&(viewer.username.clone(), record.object.name.clone()));
         if hidden.is_some_and(|rows| rows.contains(&record.n)) {
             return false;
         }
-        record.value_of("OwnerId").is_none_or(|owner| owner == viewer.user_id)
+        viewer.public_read || record.value_of("OwnerId").is_none_or(|owner| owner == viewer.user_id)
     }
 
     /// Hides a row from a user without View All Data, or shows it again.
@@ -260,6 +267,13 @@ impl Store {
         self.transactions
             .values()
             .any(|other| other.rows.contains_key(&(object.to_owned(), n)))
+    }
+
+    /// Whether an open transaction has written rows of this object.
+    pub(super) fn is_being_written(&self, object: &str) -> bool {
+        self.transactions
+            .values()
+            .any(|open| open.rows.keys().any(|(name, _)| name == object))
     }
 
     /// Changes rows: in an open transaction, or at once. Where it fails nothing has happened.

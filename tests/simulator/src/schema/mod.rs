@@ -1,9 +1,9 @@
 //! The objects and fields of the simulated org: what describe tells, and against what SOQL is checked.
 //!
 //! A [`Schema`] is a value: it is cloned, changed and put back; nothing in it is global. [`Schema::standard`] has Account,
-//! Contact, Lead, User, Opportunity, Task, Case with Salesforce's own fields, types and lengths, and `Specimen__c`, a
-//! custom object with a field of every type. Further objects (Profile, `PermissionSet`, ..) are added with
-//! [`Schema::add_object`]; relationships to children are not stored but found from the reference fields, so they cannot
+//! Contact, Lead, User, Opportunity, Task, Case with Salesforce's own fields, types and lengths, `Specimen__c`, a
+//! custom object with a field of every type, and the objects of Setup that say who may see what. Further objects are added
+//! with [`Schema::add_object`]; relationships to children are not stored but found from the reference fields, so they cannot
 //! contradict them ([`Schema::child_relationships`]).
 //!
 //! What one user may see is a [`View`]: the schema without the objects and fields withdrawn from that user. Describe and
@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use field::{Comparison, Field, FieldType, PicklistValue};
 pub use object::{ChildRelationship, Object, RecordType};
+pub(crate) use standard::SETUP_OBJECTS;
 
 /// Why a change of the schema was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -172,6 +173,47 @@ impl Schema {
         }
         self.renumber();
         Ok(removed)
+    }
+
+    /// Gives a custom object another API name; its fields, its prefix and what points to it stay.
+    ///
+    /// # Errors
+    /// [`SchemaError::NoObject`], [`SchemaError::Exists`]; [`SchemaError::Refused`] for a standard object, and for a name that
+    /// is not one of a custom object.
+    pub fn rename_object(&mut self, name: &str, to: &str) -> Result<(), SchemaError> {
+        let place = self.places.get(&name.to_lowercase()).copied();
+        let (Some(place), Some(object)) = (place, self.object(name)) else {
+            return Err(SchemaError::NoObject(name.to_owned()));
+        };
+        if !object.custom || !to.ends_with("__c") {
+            return Err(SchemaError::Refused(format!("{name} cannot be renamed to {to}")));
+        }
+        if self.object(to).is_some() {
+            return Err(SchemaError::Exists(to.to_owned()));
+        }
+        let mut object = self.objects.remove(place);
+        let before = std::mem::replace(&mut object.name, to.to_owned());
+        self.place(object);
+        for target in self
+            .objects
+            .iter_mut()
+            .flat_map(|object| &mut object.fields)
+            .flat_map(|field| &mut field.reference_to)
+            .filter(|target| **target == before)
+        {
+            to.clone_into(target);
+        }
+        let (before, after) = (before.to_lowercase(), to.to_lowercase());
+        for withdrawn in self.withdrawn.values_mut() {
+            *withdrawn = std::mem::take(withdrawn)
+                .into_iter()
+                .map(|key| match key.strip_prefix(&before) {
+                    Some(field) if field.is_empty() || field.starts_with('.') => format!("{after}{field}"),
+                    Some(_) | None => key,
+                })
+                .collect();
+        }
+        Ok(())
     }
 
     /// Adds a field at the end of an object. A geolocation brings its two components, unless they are there.

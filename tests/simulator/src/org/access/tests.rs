@@ -4,7 +4,11 @@ const ADMIN: &str = "admin@example.com";
 
 fn access() -> Access {
     let mut access = Access::new("00D000000000001EAA", 1);
-    access.add(Login::new(ADMIN, "pass word", "TOKEN"), "005000000000001AAA".to_owned());
+    access.add(
+        Login::new(ADMIN, "pass word", "TOKEN"),
+        "005000000000001AAA".to_owned(),
+        Rights::default(),
+    );
     access
 }
 

@@ -8,7 +8,10 @@
 mod activity;
 mod business;
 mod people;
+mod setup;
 mod specimen;
+
+pub(crate) use setup::SETUP_OBJECTS;
 
 use super::{Field, FieldType, Object, PersonAccounts};
 use crate::data::{AddressPart, Content, Moment, PersonPart};
@@ -24,6 +27,12 @@ pub(super) fn objects(person_accounts: PersonAccounts) -> Vec<Object> {
         activity::task(),
         activity::case(),
         specimen::specimen(),
+        setup::profile(),
+        setup::permission_set(),
+        setup::permission_set_assignment(),
+        setup::object_permissions(),
+        setup::group(),
+        setup::name(),
     ]
 }
 
