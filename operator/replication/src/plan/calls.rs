@@ -1,13 +1,18 @@
 //! What a plan costs: API calls of Salesforce a day.
 //!
 //! An org has a daily number of calls that all its integrations share, and the first question of its administrator is
-//! how many of them this one takes.
+//! how many of them this one takes. What depends on the number of rows cannot be told before they have been counted, so
+//! these are the calls of a day on which nothing changes, without the pages of listings: Reconcile and Refresh read one
+//! page more for each 2000 rows, Incremental and Verify one for each 2000 that changed. Logins, describes and the
+//! server's time are a handful an hour for all objects together, and are left out.
 
 use std::time::Duration;
 
 use crds::Schedule;
 use jiff::Timestamp;
 use serde::Serialize;
+
+use super::object::{ObjectPlan, VerifyBy};
 
 /// A week, so that a cron line with days of the week is counted with its rest.
 const WEEK: Duration = Duration::from_hours(7 * 24);
@@ -16,28 +21,102 @@ const WEEK: Duration = Duration::from_hours(7 * 24);
 /// a plan must not depend on the day it is made.
 const MONDAY: i64 = 1_767_571_200;
 
-/// API calls that an object's changes need a day, at least.
+/// API calls that a replicator needs a day, at least. Averages over a week, rounded up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiCalls {
-    /// Ticks a day, on average over a week, rounded up. 0 where only a person starts them.
+    /// Ticks a day. 0 where only a person starts them.
     pub runs_per_day: u64,
-    /// Calls a day where nothing changes: one for each object and tick. Each 2000 changed rows are one more.
+    /// Calls a day where nothing changes, without the pages of Reconcile and Refresh: the sum of what follows.
     pub calls_per_day: u64,
+    /// The same by kind, of all objects.
+    pub by_kind: ObjectCalls,
+    #[serde(skip)]
+    ticks_per_week: u64,
+}
+
+/// API calls a day by kind, where nothing changes, without the pages of Reconcile and Refresh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectCalls {
+    /// One for the object and one for each link, at each tick.
+    pub incremental: u64,
+    /// getUpdated and getDeleted, and getUpdated of each link's parents.
+    pub verify: u64,
+    /// getUpdated and the first page; where Reconcile takes Verify's place it runs as often.
+    pub reconcile: u64,
+    /// The first page, and the Incremental and the Verify that follow at its end.
+    pub refresh: u64,
+}
+
+impl ObjectCalls {
+    /// Of all kinds.
+    pub fn sum(self) -> u64 {
+        let Self {
+            incremental,
+            verify,
+            reconcile,
+            refresh,
+        } = self;
+        [incremental, verify, reconcile, refresh]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            incremental: self.incremental.saturating_add(other.incremental),
+            verify: self.verify.saturating_add(other.verify),
+            reconcile: self.reconcile.saturating_add(other.reconcile),
+            refresh: self.refresh.saturating_add(other.refresh),
+        }
+    }
 }
 
 impl ApiCalls {
-    pub(super) fn of(schedule: &Schedule, objects: usize) -> Self {
-        let runs_per_day = match schedule {
-            Schedule::Interval(interval) => WEEK.as_secs().div_ceil(interval.as_secs().max(1)).div_ceil(7),
-            Schedule::Cron(_) => ticks_of_week(schedule).div_ceil(7),
+    pub(super) fn of(schedule: &Schedule, objects: &[ObjectPlan]) -> Self {
+        let ticks_per_week = match schedule {
+            Schedule::Interval(interval) => WEEK.as_secs().div_ceil(interval.as_secs().max(1)),
+            Schedule::Cron(_) => ticks_of_week(schedule),
             Schedule::Manual => 0,
         };
-        let objects = u64::try_from(objects).unwrap_or(u64::MAX);
-        Self {
-            runs_per_day,
-            calls_per_day: runs_per_day.saturating_mul(objects),
+        let mut calls = Self {
+            runs_per_day: ticks_per_week.div_ceil(7),
+            calls_per_day: 0,
+            by_kind: ObjectCalls::default(),
+            ticks_per_week,
+        };
+        calls.by_kind = objects
+            .iter()
+            .map(|object| calls.of_object(object))
+            .fold(ObjectCalls::default(), ObjectCalls::plus);
+        calls.calls_per_day = calls.by_kind.sum();
+        calls
+    }
+
+    /// The part of one object.
+    pub fn of_object(&self, plan: &ObjectPlan) -> ObjectCalls {
+        let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let listed_links = plan.links.iter().filter(|link| link.replicateable).count();
+        let incremental = 1 + number(plan.links.len());
+        // getUpdated, and with it getDeleted, where Salesforce lists them.
+        let (updated, verify) = match plan.verify_by {
+            VerifyBy::Log => (1, 2 + number(listed_links)),
+            VerifyBy::Listing => (0, 0),
+        };
+        ObjectCalls {
+            incremental: self.runs_per_day.saturating_mul(incremental),
+            verify: self.daily(plan.periods.verify, verify),
+            reconcile: self.daily(plan.periods.listing(plan.verify_by), updated + 1),
+            refresh: self.daily(plan.periods.refresh, 1 + incremental + verify),
         }
+    }
+
+    /// Calls a day of a kind that is due every `period`, with `calls` each time. It runs at a tick, so never more often.
+    fn daily(&self, period: Option<Duration>, calls: u64) -> u64 {
+        let Some(period) = period else { return 0 };
+        let due = WEEK.as_secs().div_ceil(period.as_secs().max(1));
+        due.min(self.ticks_per_week).saturating_mul(calls).div_ceil(7)
     }
 }
 
@@ -61,10 +140,40 @@ mod tests {
     use crds::Trigger;
 
     use super::*;
+    use crate::{
+        fixture,
+        plan::{FieldPath, Link, ObjectName, Periods},
+    };
 
-    fn calls(trigger: &Trigger, objects: usize) -> (u64, u64) {
-        let calls = ApiCalls::of(&Schedule::new(trigger).unwrap(), objects);
-        (calls.runs_per_day, calls.calls_per_day)
+    fn link(replicateable: bool) -> Link {
+        Link {
+            parent: ObjectName::new("Account"),
+            reference: FieldPath::own("AccountId"),
+            select: Vec::new(),
+            is_deleted: None,
+            replicateable,
+            reference_column: None,
+            compared: Vec::new(),
+        }
+    }
+
+    fn object(verify_by: VerifyBy, links: Vec<Link>, hours: [u64; 3]) -> ObjectPlan {
+        let [verify, reconcile, refresh] = hours.map(|hours| (hours > 0).then(|| Duration::from_hours(hours)));
+        let periods = Periods {
+            verify,
+            reconcile,
+            refresh,
+        };
+        ObjectPlan {
+            links,
+            verify_by,
+            periods,
+            ..fixture::contact()
+        }
+    }
+
+    fn of(trigger: &Trigger, objects: &[ObjectPlan]) -> ApiCalls {
+        ApiCalls::of(&Schedule::new(trigger).unwrap(), objects)
     }
 
     #[test]
@@ -89,7 +198,58 @@ mod tests {
             ("cron on working days", cron("0 6 * * MON-FRI"), 7, (1, 7)),
             ("only by hand", manual, 5, (0, 0)),
         ] {
-            assert_eq!(calls(&trigger, objects), expected, "{name}");
+            let plain = object(VerifyBy::Log, Vec::new(), [0, 0, 0]);
+            let calls = of(&trigger, &vec![plain; objects]);
+            assert_eq!((calls.runs_per_day, calls.calls_per_day), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn kinds_and_links_have_their_calls() {
+        use VerifyBy::{Listing, Log};
+        let kinds = |calls: ObjectCalls| [calls.incremental, calls.verify, calls.reconcile, calls.refresh];
+        for (name, object, expected) in [
+            ("no links", object(Log, vec![], [1, 24, 168]), [288, 48, 2, 1]),
+            ("a link", object(Log, vec![link(true)], [1, 24, 24]), [576, 72, 2, 6]),
+            (
+                "a link that is not listed",
+                object(Log, vec![link(true), link(false)], [1, 24, 24]),
+                [864, 72, 2, 7],
+            ),
+            (
+                "not listed itself",
+                object(Listing, vec![link(true)], [1, 24, 24]),
+                [576, 0, 24, 3],
+            ),
+            (
+                "not listed, no Verify",
+                object(Listing, vec![], [0, 24, 0]),
+                [288, 0, 1, 0],
+            ),
+            ("all off", object(Log, vec![link(true)], [0, 0, 0]), [576, 0, 0, 0]),
+        ] {
+            let calls = of(&Trigger::default(), std::slice::from_ref(&object));
+            assert_eq!(kinds(calls.by_kind), expected, "{name}");
+            assert_eq!(calls.by_kind, calls.of_object(&object), "{name}");
+            assert_eq!(calls.calls_per_day, expected.iter().sum::<u64>(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_kind_runs_at_ticks_only() {
+        let daily = Trigger {
+            schedule: Some("0 6 * * *".to_owned()),
+            ..Trigger::default()
+        };
+        let calls = of(&daily, &[object(VerifyBy::Log, vec![], [1, 12, 24])]);
+        assert_eq!(
+            calls.by_kind,
+            ObjectCalls {
+                incremental: 1,
+                verify: 2,
+                reconcile: 2,
+                refresh: 4
+            }
+        );
     }
 }

@@ -1,15 +1,16 @@
 //! From drafts to the columns of a table: names are checked, fields become positions of the select list.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     column::{Column, ColumnKind, ColumnSource},
     draft::{Draft, DraftValue, Origin},
+    existing::Existing,
     field_path::FieldPath,
     findings::{Findings, list},
     identifier::{self, Identifier, NameOf, folded},
     object::Deletes,
-    schema::Lookup,
+    schema::{Lookup, NotFound},
     select::Select,
     suggest,
     template::{self, UrlTemplate},
@@ -69,26 +70,59 @@ pub(super) fn check_names(drafts: &[Draft], deletes: Deletes, capabilities: Capa
     }
 }
 
-/// Resolves drafts to columns. A draft with a problem has no column; then there is no plan either.
+/// What drafts are resolved against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Resolving<'a> {
+    pub(super) lookup: Lookup<'a>,
+    pub(super) existing: Existing<'a>,
+    /// The org's address, without a slash at its end.
+    pub(super) instance: &'a str,
+}
+
+/// Resolves drafts to columns. A draft with a problem has no column; then there is no plan either. `missing` takes the
+/// fields that describe lacks while their columns are there.
 pub(super) fn columns(
     drafts: &[Draft],
-    lookup: Lookup<'_>,
-    instance: &str,
+    resolving: Resolving<'_>,
     select: &mut Select,
+    missing: &mut Vec<String>,
     findings: &mut Findings<'_>,
 ) -> Vec<Column> {
+    let existing = resolving.existing;
+    let mut keep = |source: &str, column: &str| {
+        if existing.has(column) && !missing.iter().any(|known| known == source) {
+            missing.push(source.to_owned());
+        }
+    };
     let mut columns = Vec::with_capacity(drafts.len() + 4);
     for draft in drafts {
         let (kind, source) = match &draft.value {
             DraftValue::Field(path, kind) => (*kind, ColumnSource::Field(select.position(path))),
             DraftValue::Empty(kind) => (*kind, ColumnSource::Empty),
-            DraftValue::Template(text) => match url_template(text, drafts, lookup, instance, select) {
-                Ok(template) => (ColumnKind::Text { length: None }, ColumnSource::Template(template)),
-                Err(because) => {
-                    findings.problem(format!("the template of column {} {because}", draft.column));
-                    continue;
-                }
-            },
+            DraftValue::Missing(source, kind) => {
+                keep(source, &draft.column);
+                (*kind, ColumnSource::Empty)
+            }
+            DraftValue::Template(text) => {
+                let source = match url_template(text, drafts, resolving, select) {
+                    Ok(template) => ColumnSource::Template(template),
+                    Err(TemplateFault::Missing(names, because)) if existing.has(&draft.column) => {
+                        for name in &names {
+                            keep(name, &draft.column);
+                        }
+                        findings.warning(format!(
+                            "the template of column {} {because}; the column keeps the values that it has",
+                            draft.column
+                        ));
+                        ColumnSource::Empty
+                    }
+                    Err(TemplateFault::Missing(_, because) | TemplateFault::Wrong(because)) => {
+                        findings.problem(format!("the template of column {} {because}", draft.column));
+                        continue;
+                    }
+                };
+                (ColumnKind::Text { length: None }, source)
+            }
         };
         columns.push(Column {
             name: Identifier::new(draft.column.as_str()),
@@ -99,45 +133,126 @@ pub(super) fn columns(
     columns
 }
 
-fn url_template(
-    text: &str,
-    drafts: &[Draft],
-    lookup: Lookup<'_>,
-    instance: &str,
-    select: &mut Select,
-) -> Result<UrlTemplate, String> {
-    let mut wrong = Vec::new();
-    let pieces = template::parse(text)?;
-    let template = template::assemble(pieces, instance, |name| match template_field(name, drafts, lookup) {
-        Ok(path) => select.position(&path),
-        Err(because) => {
-            wrong.push(because);
-            0
-        }
+/// Tells the fields of the mapping that describe lacks, where nothing took their columns.
+pub(super) fn warn_of_missing(drafts: &[Draft], existing: Existing<'_>, findings: &mut Findings<'_>) {
+    let missing = drafts.iter().filter_map(|draft| match (&draft.value, draft.origin) {
+        (DraftValue::Missing(source, _), Origin::Default) => Some((source, &draft.column)),
+        (
+            DraftValue::Missing(..) | DraftValue::Field(..) | DraftValue::Template(_) | DraftValue::Empty(_),
+            Origin::Default | Origin::Spec,
+        ) => None,
     });
-    if wrong.is_empty() {
-        Ok(template)
-    } else {
-        Err(wrong.join(", and "))
+    let (kept, null): (Vec<_>, Vec<_>) = missing.partition(|(_, column)| existing.has(column));
+    for (columns, fate) in [(kept, "keep the values that they have"), (null, "stay NULL")] {
+        if columns.is_empty() {
+            continue;
+        }
+        let names = list(
+            columns
+                .iter()
+                .map(|(source, column)| format!("{source} (column {column})")),
+        );
+        findings.warning(format!(
+            "the Directory mapping takes fields that do not exist, or that the Salesforce user may not read; their \
+             columns {fate}: {names}"
+        ));
     }
 }
 
+/// Tells the columns of the table that nothing feeds any more: a mirror whose field went, or may not be read.
+pub(super) fn warn_of_left(columns: &[Column], existing: Existing<'_>, findings: &mut Findings<'_>) {
+    let known: BTreeSet<String> = columns.iter().map(|column| folded(column.name.as_str())).collect();
+    let left: Vec<&str> = existing
+        .names()
+        .filter(|name| !known.contains(&folded(name)) && !MARKS.contains(&folded(name).as_str()))
+        .collect();
+    if !left.is_empty() {
+        findings.warning(format!(
+            "no field that the Salesforce user may read belongs to these columns any more; they keep the values that they \
+             have: {}",
+            list(left)
+        ));
+    }
+}
+
+/// Why a template has no URL to give.
+#[derive(Debug)]
+enum TemplateFault {
+    /// It names fields that describe lacks, and nothing else is wrong with it: the fields, and the end of a sentence that
+    /// begins with the template's column.
+    Missing(Vec<String>, String),
+    /// The end of such a sentence.
+    Wrong(String),
+}
+
+fn url_template(
+    text: &str,
+    drafts: &[Draft],
+    resolving: Resolving<'_>,
+    select: &mut Select,
+) -> Result<UrlTemplate, TemplateFault> {
+    let (mut missing, mut wrong) = (Vec::new(), Vec::new());
+    let mut is_wrong = false;
+    let pieces = template::parse(text).map_err(TemplateFault::Wrong)?;
+    // Positions are taken when all names are known: a template without a URL makes no query longer.
+    let mut paths = Vec::new();
+    for name in pieces.iter().filter_map(template::Piece::name) {
+        match template_field(name, drafts, resolving.lookup) {
+            Ok(path) => paths.push(path),
+            Err(TemplateFault::Missing(names, because)) => {
+                missing.extend(names);
+                wrong.push(because);
+            }
+            Err(TemplateFault::Wrong(because)) => {
+                is_wrong = true;
+                wrong.push(because);
+            }
+        }
+    }
+    let because = wrong.join(", and ");
+    if is_wrong {
+        return Err(TemplateFault::Wrong(because));
+    }
+    if !missing.is_empty() {
+        return Err(TemplateFault::Missing(missing, because));
+    }
+    let mut positions = paths
+        .iter()
+        .map(|path| select.position(path))
+        .collect::<Vec<_>>()
+        .into_iter();
+    Ok(template::assemble(pieces, resolving.instance, |_| {
+        positions.next().unwrap_or_default()
+    }))
+}
+
 /// The field that a template's name stands for: an API name, then a column, then a label.
-fn template_field(name: &str, drafts: &[Draft], lookup: Lookup<'_>) -> Result<FieldPath, String> {
+fn template_field(name: &str, drafts: &[Draft], lookup: Lookup<'_>) -> Result<FieldPath, TemplateFault> {
     let not_found = match lookup.find(name) {
         Ok(found) => {
             return match ColumnKind::of(found.field) {
                 Ok(_) => Ok(found.path),
-                Err(because) => Err(format!("names {}, which {}", found.path, because.because())),
+                Err(because) => Err(TemplateFault::Wrong(format!(
+                    "names {}, which {}",
+                    found.path,
+                    because.because()
+                ))),
             };
         }
         Err(not_found) => not_found,
     };
     if let Some(draft) = drafts.iter().find(|draft| draft.column.eq_ignore_ascii_case(name)) {
+        let wrong = |what: &str| Err(TemplateFault::Wrong(format!("names column {name}, which {what}")));
         return match &draft.value {
             DraftValue::Field(path, _) => Ok(path.clone()),
-            DraftValue::Template(_) => Err(format!("names column {name}, which is a URL itself")),
-            DraftValue::Empty(_) => Err(format!("names column {name}, which has no value")),
+            DraftValue::Template(_) => wrong("is a URL itself"),
+            DraftValue::Empty(_) => wrong("has no value"),
+            DraftValue::Missing(source, _) => Err(TemplateFault::Missing(
+                vec![source.clone()],
+                format!(
+                    "names column {name}, whose field {source} does not exist, or the Salesforce user may not read it"
+                ),
+            )),
         };
     }
     if name.eq_ignore_ascii_case(SALESFORCE_ID) {
@@ -151,26 +266,33 @@ fn template_field(name: &str, drafts: &[Draft], lookup: Lookup<'_>) -> Result<Fi
         .collect();
     match labelled.as_slice() {
         [field] => Ok(FieldPath::own(field.name.as_str())),
-        [] => {
-            let columns = drafts.iter().map(|draft| draft.column.as_str());
-            let fields = lookup.fields().iter().map(|field| field.name.as_str());
-            let hint = if name.contains('.') {
-                String::new()
-            } else {
-                suggest::hint(name, fields.chain(columns))
-            };
-            if hint.is_empty() {
-                Err(format!("names {name}, which {}", not_found.because()))
-            } else {
-                Err(format!("names {name}, which is no field, column or label{hint}"))
-            }
-        }
+        [] => Err(unknown_name(name, &not_found, drafts, lookup)),
         several => {
             let names = list(several.iter().map(|field| field.name.as_str()));
-            Err(format!(
+            Err(TemplateFault::Wrong(format!(
                 "names {name}, a label that several fields have: write one of {names}"
-            ))
+            )))
         }
+    }
+}
+
+/// A name that is no field, column or label.
+fn unknown_name(name: &str, not_found: &NotFound, drafts: &[Draft], lookup: Lookup<'_>) -> TemplateFault {
+    let columns = drafts.iter().map(|draft| draft.column.as_str());
+    let fields = lookup.fields().iter().map(|field| field.name.as_str());
+    let hint = if name.contains('.') {
+        String::new()
+    } else {
+        suggest::hint(name, fields.chain(columns))
+    };
+    let because = if hint.is_empty() {
+        format!("names {name}, which {}", not_found.because())
+    } else {
+        format!("names {name}, which is no field, column or label{hint}")
+    };
+    match not_found {
+        NotFound::Missing(_) => TemplateFault::Missing(vec![name.to_owned()], because),
+        NotFound::Wrong(_) => TemplateFault::Wrong(because),
     }
 }
 

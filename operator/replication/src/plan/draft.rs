@@ -7,9 +7,18 @@ use std::collections::BTreeSet;
 use crds::{FieldSpec, Mapping, UrlSpec};
 
 use super::{
-    column::ColumnKind, field_path::FieldPath, findings::Findings, identifier::folded, mapping, mirror, schema::Lookup,
+    column::ColumnKind,
+    existing::Existing,
+    field_path::FieldPath,
+    findings::Findings,
+    identifier::folded,
+    mapping, mirror,
+    schema::{Lookup, NotFound},
 };
 use crate::destination::Capabilities;
+
+/// What a column holds whose field describe does not tell. The column is there and keeps its type.
+const UNKNOWN: ColumnKind = ColumnKind::Text { length: None };
 
 /// A column before it is planned.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +37,8 @@ pub(super) enum DraftValue {
     Template(String),
     /// Nothing.
     Empty(ColumnKind),
+    /// A field that describe lacks, as it was written: nothing, and what the column has stays.
+    Missing(String, ColumnKind),
 }
 
 /// Who wants the column.
@@ -44,7 +55,9 @@ impl Draft {
     pub(super) fn has_field_of(&self, other: &Self) -> bool {
         match (&self.value, &other.value) {
             (DraftValue::Field(own, _), DraftValue::Field(others, _)) => own == others,
-            (DraftValue::Field(..) | DraftValue::Template(_) | DraftValue::Empty(_), _) => false,
+            (DraftValue::Field(..) | DraftValue::Template(_) | DraftValue::Empty(_) | DraftValue::Missing(..), _) => {
+                false
+            }
         }
     }
 
@@ -54,6 +67,7 @@ impl Draft {
             DraftValue::Field(path, _) => format!("field {path}"),
             DraftValue::Template(_) => "a URL".to_owned(),
             DraftValue::Empty(_) => "an empty column".to_owned(),
+            DraftValue::Missing(source, _) => format!("field {source}"),
         }
     }
 }
@@ -84,17 +98,30 @@ pub(super) fn defaults(
     }
 }
 
-/// The columns that the resource itself names.
+/// The columns that the resource itself names. A field that describe lacks is a problem, unless its column is there: then
+/// a permission may have been withdrawn, and the table goes on without it (design 6.8).
 pub(super) fn written(
     fields: &[FieldSpec],
     urls: &[UrlSpec],
     lookup: Lookup<'_>,
+    existing: Existing<'_>,
     findings: &mut Findings<'_>,
 ) -> Vec<Draft> {
     let mut drafts = Vec::with_capacity(fields.len() + urls.len());
     for FieldSpec { source, column } in fields {
         let found = match lookup.find(source) {
             Ok(found) => found,
+            Err(NotFound::Missing(because)) if existing.has(column) => {
+                findings.warning(format!(
+                    "field {source} {because}; its column {column} keeps the values that it has"
+                ));
+                drafts.push(Draft {
+                    column: column.clone(),
+                    value: DraftValue::Missing(source.clone(), UNKNOWN),
+                    origin: Origin::Spec,
+                });
+                continue;
+            }
             Err(not_found) => {
                 findings.problem(format!("field {source} {} (for column {column})", not_found.because()));
                 continue;

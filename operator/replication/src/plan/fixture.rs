@@ -6,7 +6,7 @@ use crds::SalesforceReplicatorSpec;
 use salesforce::describe::{FieldDescribe, FieldType, ObjectDescribe, ObjectSummary};
 use url::Url;
 
-use super::{Input, Plan, Schema, make};
+use super::{Identifier, Input, Plan, Schema, make};
 use crate::{Problems, destination::Capabilities};
 
 pub(super) const POSTGRES: Capabilities = Capabilities {
@@ -35,6 +35,8 @@ pub(super) fn field(name: &str, field_type: FieldType, length: u32) -> FieldDesc
     FieldDescribe {
         name: name.to_owned(),
         label: name.trim_end_matches("__c").replace('_', " "),
+        // Long texts cannot stand in WHERE.
+        filterable: field_type != FieldType::Base64 && length < 4000,
         field_type,
         length,
         custom: name.ends_with("__c"),
@@ -207,6 +209,7 @@ fn user() -> ObjectDescribe {
     fields.extend([
         field("Email", FieldType::Email, 128),
         field("IsActive", FieldType::Boolean, 0),
+        field("UserType", FieldType::Picklist, 40),
     ]);
     let mut user = object("User", fields);
     user.fields.retain(|field| field.name != "IsDeleted");
@@ -306,12 +309,32 @@ pub(super) fn make_with(
     schema: &Schema,
     capabilities: Capabilities,
 ) -> Result<Plan, Problems> {
+    make_over(spec, schema, capabilities, &[])
+}
+
+/// The same over tables that are there already, with these columns.
+pub(super) fn make_over(
+    spec: &SalesforceReplicatorSpec,
+    schema: &Schema,
+    capabilities: Capabilities,
+    tables: &[(&str, &[&str])],
+) -> Result<Plan, Problems> {
     let instance_url = Url::parse("https://acme.my.salesforce.com").unwrap();
+    let existing = tables
+        .iter()
+        .map(|(table, columns)| {
+            (
+                Identifier::new(*table),
+                columns.iter().map(|&column| column.to_owned()).collect(),
+            )
+        })
+        .collect();
     make(Input {
         spec,
         schema,
         instance_url: &instance_url,
         capabilities,
+        existing: &existing,
     })
 }
 

@@ -11,7 +11,7 @@ use super::{
     column::{Column, ColumnSource},
     field_path::FieldPath,
     identifier::hex,
-    object::Deletes,
+    object::{Condition, Deletes},
     template::TemplatePart,
 };
 
@@ -39,13 +39,22 @@ impl PlanHash {
         self.0.split_once('/').map(|(_, condition)| condition)
     }
 
-    pub(super) fn of(columns: &[Column], select: &[FieldPath], deletes: Deletes) -> Self {
+    pub(super) fn of(
+        columns: &[Column],
+        select: &[FieldPath],
+        deletes: Deletes,
+        condition: Option<&Condition>,
+    ) -> Self {
         let mut lines: Vec<String> = columns.iter().map(|column| line(column, select)).collect();
         lines.sort_unstable();
         let mut hasher = Sha256::new();
         hasher.update(format!("{VERSION}\n{}\n", deletes.as_str()));
         hasher.update(lines.join("\n"));
-        Self(hex(&hasher.finalize()))
+        let rows = hex(&hasher.finalize());
+        Self(match condition {
+            Some(Condition { soql }) => format!("{rows}/{}", hex(&Sha256::digest(format!("{VERSION}\n{soql}")))),
+            None => rows,
+        })
     }
 }
 
@@ -114,7 +123,7 @@ mod tests {
     }
 
     fn hash(columns: &[Column], select: &[FieldPath]) -> String {
-        PlanHash::of(columns, select, Deletes::Remove).0
+        PlanHash::of(columns, select, Deletes::Remove, None).0
     }
 
     /// A change here reads every row of every table of every installation again. It must be meant: raise `VERSION`.
@@ -125,6 +134,25 @@ mod tests {
             hash(&columns, &select),
             "dd09c86fef7a7f7920f05964820693548288c163a0f5946c21876f02da12e6d6"
         );
+    }
+
+    /// The same goes for conditions, whose other hash makes a Reconcile.
+    #[test]
+    fn a_condition_has_a_hash_of_its_own_beside_that_of_the_rows() {
+        let (columns, select) = example();
+        let with = |soql: &str| {
+            let condition = Condition { soql: soql.to_owned() };
+            PlanHash::of(&columns, &select, Deletes::Remove, Some(&condition))
+        };
+        let plain = PlanHash(hash(&columns, &select));
+        assert_eq!((plain.rows(), plain.condition()), (plain.0.as_str(), None));
+        let germany = with("(Country = 'DE')");
+        assert_eq!(germany.rows(), plain.rows());
+        assert_eq!(
+            germany.condition(),
+            Some("3fb001ebb2870d9bc74fae6a4657ea7755f923a002beb1ccfcef4175baaed921")
+        );
+        assert_ne!(germany, with("(Country = 'AT')"));
     }
 
     #[test]
@@ -145,7 +173,7 @@ mod tests {
         let (columns, select) = example();
         let mut seen = vec![
             hash(&columns, &select),
-            PlanHash::of(&columns, &select, Deletes::Mark).0,
+            PlanHash::of(&columns, &select, Deletes::Mark, None).0,
         ];
         let mut changed = |change: &dyn Fn(&mut Vec<Column>, &mut Vec<FieldPath>)| {
             let (mut columns, mut select) = example();

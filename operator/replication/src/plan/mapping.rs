@@ -5,12 +5,10 @@
 //! user may not see leaves its column NULL, since permissions come and go and a directory should not stop for one of
 //! them. Person Accounts have their fields only where describe shows them.
 
-use salesforce::describe::FieldType;
-
 use super::{
     column::ColumnKind,
     draft::{Draft, DraftValue, Origin},
-    findings::{Findings, list},
+    findings::Findings,
     schema::{Found, Lookup},
     suggest, template,
 };
@@ -51,6 +49,9 @@ const fn person(name: &'static str) -> Cell {
 const fn row(column: &'static str, empty: ColumnKind, cells: [Cell; 4]) -> Row {
     Row { column, empty, cells }
 }
+
+/// What tells a Person Account from a company; only orgs with Person Accounts have it.
+const PERSON: &str = "IsPersonAccount";
 
 /// The objects of the mapping, in the order of each row's cells.
 const OBJECTS: [&str; 4] = ["Contact", "Account", "Lead", "User"];
@@ -124,26 +125,21 @@ pub(super) fn linked_fields(object: &str) -> impl Iterator<Item = &'static str> 
 pub(super) fn drafts(lookup: Lookup<'_>, exclude: &[String], findings: &mut Findings<'_>) -> Vec<Draft> {
     check_excluded(lookup, exclude, findings);
     let is_excluded = |name: &str| exclude.iter().any(|excluded| excluded.eq_ignore_ascii_case(name));
-    let mut missing = Vec::new();
-    let drafts = rows_of(lookup.name())
+    let has_persons = lookup.find(PERSON).is_ok();
+    rows_of(lookup.name())
         .map(|(row, cell)| {
             let value = match cell {
                 Cell::Nothing => DraftValue::Empty(row.empty),
                 Cell::Field(name) | Cell::Person(name) => match usable(lookup, name) {
                     Some((_, kind)) if is_excluded(name) => DraftValue::Empty(kind),
                     Some((found, kind)) => DraftValue::Field(found.path, kind),
-                    None => {
-                        if matches!(cell, Cell::Field(_)) && !is_excluded(name) {
-                            missing.push((name.to_owned(), row.column));
-                        }
+                    None if is_excluded(name) || (matches!(cell, Cell::Person(_)) && !has_persons) => {
                         DraftValue::Empty(row.empty)
                     }
+                    None => DraftValue::Missing(name.to_owned(), row.empty),
                 },
                 Cell::Url(text) => match unknown_name(lookup, text) {
-                    Some(name) => {
-                        missing.push((name, row.column));
-                        DraftValue::Empty(row.empty)
-                    }
+                    Some(name) => DraftValue::Missing(name, row.empty),
                     None => DraftValue::Template(text.to_owned()),
                 },
             };
@@ -153,15 +149,7 @@ pub(super) fn drafts(lookup: Lookup<'_>, exclude: &[String], findings: &mut Find
                 origin: Origin::Default,
             }
         })
-        .collect();
-    if !missing.is_empty() {
-        let names = list(missing.iter().map(|(name, column)| format!("{name} (column {column})")));
-        findings.warning(format!(
-            "the Directory mapping takes fields that do not exist, or that the Salesforce user may not read; their \
-             columns stay NULL: {names}"
-        ));
-    }
-    drafts
+        .collect()
 }
 
 /// A field that can become a column.
@@ -201,20 +189,29 @@ fn check_excluded(lookup: Lookup<'_>, exclude: &[String], findings: &mut Finding
     }
 }
 
-/// Records that a directory of this object should not have, and that nothing leaves out yet.
-pub(super) fn records_kept(lookup: Lookup<'_>, with_contacts: bool) -> Option<&'static str> {
-    let has = |name: &str| {
-        lookup
-            .fields()
-            .iter()
-            .any(|field| field.name == name && field.field_type == FieldType::Boolean)
-    };
-    match lookup.name() {
-        "Lead" if has("IsConverted") => Some("converted leads stay in the table"),
-        "User" if has("IsActive") => Some("inactive users, and those that are no people, stay in the table"),
-        "Account" if with_contacts && has("IsPersonAccount") => {
-            Some("Person Accounts are in this table and in that of Contact")
+/// Conditions that leave out what a directory of this object should not have (design 8): people who have become somebody
+/// else's row (converted leads, Person Accounts where Contact has them), and users who are gone or no people.
+pub(super) fn conditions(lookup: Lookup<'_>, with_contacts: bool, findings: &mut Findings<'_>) -> Vec<String> {
+    let implied: &[(&str, &str, &str)] = match lookup.name() {
+        "Lead" => &[("IsConverted", "IsConverted = false", "converted leads")],
+        "User" => &[
+            ("IsActive", "IsActive = true", "inactive users"),
+            ("UserType", "UserType = 'Standard'", "users that are no people"),
+        ],
+        // Without the field the org has no Person Accounts, which is nothing to tell.
+        "Account" if with_contacts && lookup.find(PERSON).is_ok() => {
+            &[(PERSON, "IsPersonAccount = false", "Person Accounts")]
         }
-        _ => None,
+        _ => &[],
+    };
+    let mut conditions = Vec::with_capacity(implied.len());
+    for (field, condition, records) in implied {
+        match lookup.find(field) {
+            Ok(found) if found.field.filterable => conditions.push((*condition).to_owned()),
+            Ok(_) | Err(_) => findings.warning(format!(
+                "{records} are not left out of the table: {field} does not exist, or the Salesforce user may not read it"
+            )),
+        }
     }
+    conditions
 }

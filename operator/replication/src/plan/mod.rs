@@ -13,21 +13,26 @@
 mod calls;
 mod column;
 mod columns;
+mod condition;
 mod draft;
+mod existing;
 mod field_path;
 mod findings;
 mod hash;
 mod identifier;
 mod index;
+mod links;
 mod mapping;
 mod mirror;
 mod object;
+mod periods;
 mod schema;
 mod select;
 mod suggest;
 mod template;
 mod unserved;
 mod view;
+mod warnings;
 
 #[cfg(test)]
 mod fixture;
@@ -44,7 +49,7 @@ use crds::{Consistency, Mapping, SalesforceReplicatorSpec, Schedule};
 use url::Url;
 
 pub use self::{
-    calls::ApiCalls,
+    calls::{ApiCalls, ObjectCalls},
     column::{Column, ColumnKind, ColumnSource},
     field_path::FieldPath,
     hash::PlanHash,
@@ -53,14 +58,9 @@ pub use self::{
     object::{Condition, Deletes, Link, LinkedColumn, ObjectPlan, Periods, VerifyBy},
     schema::Schema,
     template::{TemplatePart, UrlTemplate},
-    view::{ColumnView, IndexView, ObjectView, PlanView},
+    view::{ColumnView, IndexView, KindView, LinkView, ObjectView, PlanView},
 };
-use self::{
-    findings::{Findings, list},
-    identifier::folded,
-    object::Context,
-    schema::Lookup,
-};
+use self::{findings::Findings, identifier::folded, object::Context, schema::Lookup};
 use crate::{Problems, destination::Capabilities};
 
 /// All that a plan is made of.
@@ -93,7 +93,7 @@ pub struct Plan {
     pub api_calls: ApiCalls,
     /// What an administrator should know before it shows in the data; each names its object.
     pub warnings: Vec<String>,
-    /// Defaults, and what the mappings imply, that this version does not do yet.
+    /// Defaults that this version does not do yet.
     pub not_served: Vec<String>,
 }
 
@@ -111,11 +111,16 @@ pub fn objects_needed(spec: &SalesforceReplicatorSpec, schema: &Schema) -> Vec<O
 
 /// The tables whose columns the plan needs to know: those of all objects that the org has.
 pub fn tables_needed(spec: &SalesforceReplicatorSpec, schema: &Schema, capabilities: Capabilities) -> Vec<Identifier> {
-    let known = spec.objects.iter().filter(|object| schema.summary(&object.name).is_some());
-    known.map(|object| object::table_of(object, schema, capabilities)).collect()
+    let known = spec
+        .objects
+        .iter()
+        .filter(|object| schema.summary(&object.name).is_some());
+    known
+        .map(|object| object::table_of(object, schema, capabilities))
+        .collect()
 }
 
-/// The parents whose fields are needed and whose describe is not there yet: the second step. Empty where no field is
+/// The parents whose fields are needed, in a column, a template or a condition, and whose describe is not there yet: the second step. Empty where no field is
 /// linked.
 pub fn parents_needed(spec: &SalesforceReplicatorSpec, schema: &Schema) -> Vec<ObjectName> {
     let mut parents = BTreeSet::new();
@@ -136,6 +141,11 @@ pub fn parents_needed(spec: &SalesforceReplicatorSpec, schema: &Schema) -> Vec<O
             for name in template::names(&url.template) {
                 need(&name);
             }
+        }
+        if let Some(condition) = &object.condition {
+            condition::linked_fields(condition, lookup.name())
+                .into_iter()
+                .for_each(&mut need);
         }
     }
     parents
@@ -172,17 +182,23 @@ pub fn make(input: Input<'_>) -> Result<Plan, Problems> {
         schema,
         instance_url,
         capabilities,
-        existing: _,
+        existing,
     } = input;
     let (mut problems, mut warnings) = (Vec::new(), Vec::new());
     let mut findings = Findings::new(&mut problems, &mut warnings);
-    let mut not_served = unserved::check(spec, &mut findings);
+    let not_served = unserved::check(spec, &mut findings);
 
     let instance = instance_url.origin().ascii_serialization();
     let context = Context {
         schema,
         instance: &instance,
         capabilities,
+        existing,
+        consistency: &spec.consistency,
+        with_contacts: spec
+            .objects
+            .iter()
+            .any(|object| object.name.eq_ignore_ascii_case("Contact")),
     };
     if spec.objects.is_empty() {
         findings.problem("objects: at least one is needed");
@@ -199,7 +215,7 @@ pub fn make(input: Input<'_>) -> Result<Plan, Problems> {
     if parallelism.is_none() {
         findings.problem("parallelism: at least 1 is needed");
     }
-    not_served.extend(implied(spec, schema, &objects));
+    let max_delete_percent = periods::max_delete_percent(&spec.consistency, &mut findings);
 
     match (schedule, parallelism) {
         (Some(schedule), Some(parallelism)) if problems.is_empty() => Ok(Plan {
@@ -210,8 +226,8 @@ pub fn make(input: Input<'_>) -> Result<Plan, Problems> {
                 .unwrap_or(&Consistency::DEFAULT_OVERLAP)
                 .get(),
             parallelism,
-            max_delete_percent: 100,
-            api_calls: ApiCalls::of(&schedule, objects.len()),
+            max_delete_percent,
+            api_calls: ApiCalls::of(&schedule, &objects),
             objects,
             warnings,
             not_served,
@@ -264,37 +280,4 @@ fn check_tables(
             None => drop(tables.insert(folded(table.as_str()), object.name.as_str())),
         }
     }
-}
-
-/// What mappings and linked fields imply, and no run does yet.
-fn implied(spec: &SalesforceReplicatorSpec, schema: &Schema, objects: &[ObjectPlan]) -> Vec<String> {
-    let with_contacts = objects.iter().any(|plan| plan.object.as_str() == "Contact");
-    let mut texts = Vec::new();
-    for plan in objects {
-        let object = &plan.object;
-        let linked: Vec<String> = plan
-            .select
-            .iter()
-            .filter(|path| path.relationship.is_some())
-            .map(ToString::to_string)
-            .collect();
-        if !linked.is_empty() {
-            texts.push(format!(
-                "{object}: a change of a parent arrives only with the next change of the record itself: {}",
-                list(linked)
-            ));
-        }
-        let written = spec
-            .objects
-            .iter()
-            .find(|written| written.name.eq_ignore_ascii_case(object.as_str()));
-        let directory = written.is_some_and(|written| object::mapping_of(written) == Mapping::Directory);
-        let Some(describe) = schema.describe(object.as_str()).filter(|_| directory) else {
-            continue;
-        };
-        if let Some(kept) = mapping::records_kept(Lookup::new(schema, describe), with_contacts) {
-            texts.push(format!("{object}: {kept}"));
-        }
-    }
-    texts
 }

@@ -1,22 +1,28 @@
 //! One object: its mapping, what the resource adds, and the table that comes of it.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use crds::{DeleteMode, Mapping, ObjectSpec};
-use salesforce::describe::{FieldType, ObjectSummary};
+use crds::{Consistency, DeleteMode, Mapping, ObjectSpec};
+use salesforce::describe::ObjectSummary;
 
 use super::{
     column::Column,
-    columns, draft,
+    columns::{self, Resolving},
+    condition, draft,
+    existing::Existing,
     field_path::FieldPath,
-    findings::{Findings, list},
+    findings::Findings,
     hash::PlanHash,
     identifier::{self, Identifier, NameOf, ObjectName},
     index::{self, IndexPlan},
-    mapping,
+    links::{self, Refreshed},
+    mapping, periods,
     schema::{Lookup, Schema},
     select::Select,
-    suggest,
+    suggest, warnings,
 };
 use crate::{destination::Capabilities, soql};
 
@@ -26,6 +32,10 @@ const MAX_STATEMENT: usize = 100_000;
 const MAX_PARENTS: usize = 55;
 /// What a query that goes on behind a row has more than the first one, with room.
 const LONGEST_CONDITION: usize = 300;
+/// Ids that one query asks for at most.
+const IDS_OF_A_QUERY: usize = 200;
+/// `'003000000000001AAA', `
+const CHARACTERS_OF_AN_ID: usize = 22;
 
 /// What happens to a row whose record is deleted in Salesforce.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -153,6 +163,21 @@ pub struct Periods {
     pub refresh: Option<Duration>,
 }
 
+impl Periods {
+    /// Whether Reconcile is ever due: by its own period, or in Verify's place.
+    pub fn reconciles(self, verify_by: VerifyBy) -> bool {
+        self.listing(verify_by).is_some()
+    }
+
+    /// How often all Ids are listed: where Salesforce's log tells nothing, as often as Verify would be due too.
+    pub fn listing(self, verify_by: VerifyBy) -> Option<Duration> {
+        match verify_by {
+            VerifyBy::Log => self.reconcile,
+            VerifyBy::Listing => [self.reconcile, self.verify].into_iter().flatten().min(),
+        }
+    }
+}
+
 /// What all objects of a plan are made against.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Context<'a> {
@@ -160,6 +185,11 @@ pub(super) struct Context<'a> {
     /// `https://host`, without a slash at its end.
     pub(super) instance: &'a str,
     pub(super) capabilities: Capabilities,
+    /// Columns that are there.
+    pub(super) existing: &'a BTreeMap<Identifier, Vec<String>>,
+    pub(super) consistency: &'a Consistency,
+    /// Whether Contact is replicated too.
+    pub(super) with_contacts: bool,
 }
 
 /// The mapping of an object that names none.
@@ -181,7 +211,7 @@ pub(super) fn make(spec: &ObjectSpec, context: Context<'_>, findings: &mut Findi
         fields,
         exclude,
         urls,
-        condition: _,
+        condition,
         deletes,
         indexes,
     } = spec;
@@ -197,44 +227,83 @@ pub(super) fn make(spec: &ObjectSpec, context: Context<'_>, findings: &mut Findi
     if let Err(because) = identifier::check(table.as_str(), NameOf::Table, context.capabilities) {
         findings.problem(format!("table {table} {because}"));
     }
+    let existing = Existing(context.existing.get(&table).map_or(&[], Vec::as_slice));
 
     let mut select = Select::new(lookup, findings)?;
     let mut drafts = draft::defaults(mapping, lookup, exclude, context.capabilities, findings);
-    let written = draft::written(fields, urls, lookup, findings);
+    let written = draft::written(fields, urls, lookup, existing, findings);
     draft::place(&mut drafts, written, mapping, findings);
     columns::check_names(&drafts, deletes, context.capabilities, findings);
+    columns::warn_of_missing(&drafts, existing, findings);
 
-    let columns = columns::columns(&drafts, lookup, context.instance, &mut select, findings);
+    let resolving = Resolving {
+        lookup,
+        existing,
+        instance: context.instance,
+    };
+    let mut missing_fields = Vec::new();
+    let columns = columns::columns(&drafts, resolving, &mut select, &mut missing_fields, findings);
     let columns = columns::framed(columns, &select, deletes);
+    if mapping == Mapping::Mirror {
+        columns::warn_of_left(&columns, existing, findings);
+    }
     let indexes = index::make(&table, indexes, &columns, context.capabilities, findings);
     check_size(&columns, context.capabilities, findings);
-    check_parents(&select.paths, findings);
-    warn(lookup, &select.paths, deletes, context.capabilities, findings);
-
     let Select { paths, is_deleted } = select;
-    let plan = ObjectPlan {
+    let periods = periods::of(context.consistency, warnings::moves(lookup, &paths));
+    let verify_by = if summary.replicateable {
+        VerifyBy::Log
+    } else {
+        VerifyBy::Listing
+    };
+    let condition = condition::make(
+        condition.as_deref(),
+        mapping,
+        lookup,
+        context.with_contacts,
+        periods.reconciles(verify_by),
+        findings,
+    );
+    check_parents(&paths, &condition.relationships, findings);
+    let mut plan = ObjectPlan {
         object: ObjectName::new(summary.name.as_str()),
         table,
         id: 0,
         stamp: 1,
         is_deleted,
-        hash: PlanHash::of(&columns, &paths, deletes),
+        links: links::make(lookup, &paths, &columns, Refreshed::of(periods), findings),
+        hash: PlanHash::of(&columns, &paths, deletes, condition.condition.as_ref()),
         select: paths,
         columns,
         deletes,
         indexes,
         condition: None,
-        links: Vec::new(),
-        verify_by: VerifyBy::Log,
-        periods: Periods::default(),
-        missing_fields: Vec::new(),
+        verify_by,
+        periods,
+        missing_fields,
     };
-    if soql::query(&plan, &soql::Rows::Live, None, None).len() + LONGEST_CONDITION > MAX_STATEMENT {
+    warnings::of(&plan, lookup, context.capabilities, findings);
+    check_length(&plan, condition.condition.as_ref(), findings);
+    plan.condition = condition.condition;
+    (findings.problems() == before).then_some(plan)
+}
+
+/// Every query has to fit into a statement: the select list, the condition, and a list of Ids.
+fn check_length(plan: &ObjectPlan, condition: Option<&Condition>, findings: &mut Findings<'_>) {
+    let length = soql::query(plan, &soql::Rows::Live, None, None).len()
+        + LONGEST_CONDITION
+        + IDS_OF_A_QUERY * CHARACTERS_OF_AN_ID
+        + condition.map_or(0, |condition| condition.soql.len());
+    if length > MAX_STATEMENT {
+        let remedy = if condition.is_some() {
+            "exclude fields, or shorten where"
+        } else {
+            "exclude fields"
+        };
         findings.problem(format!(
-            "its query would have more than {MAX_STATEMENT} characters, the most that Salesforce takes: exclude fields"
+            "its query would have more than {MAX_STATEMENT} characters, the most that Salesforce takes: {remedy}"
         ));
     }
-    (findings.problems() == before).then_some(plan)
 }
 
 /// The object in describeGlobal, where it can be replicated.
@@ -291,79 +360,14 @@ fn check_size(columns: &[Column], capabilities: Capabilities, findings: &mut Fin
     }
 }
 
-/// A query has a bound of parents, whatever number of their fields it reads.
-fn check_parents(select: &[FieldPath], findings: &mut Findings<'_>) {
-    let parents: BTreeSet<_> = select.iter().filter_map(|path| path.relationship.as_ref()).collect();
+/// A query has a bound of parents, whatever number of their fields it reads or filters by.
+fn check_parents(select: &[FieldPath], of_condition: &BTreeSet<String>, findings: &mut Findings<'_>) {
+    let selected = select.iter().filter_map(|path| path.relationship.as_deref());
+    let parents: BTreeSet<_> = selected.chain(of_condition.iter().map(String::as_str)).collect();
     if parents.len() > MAX_PARENTS {
         findings.problem(format!(
             "its query would read {} parents, and Salesforce takes {MAX_PARENTS}: take fields of fewer parents",
             parents.len()
         ));
-    }
-}
-
-/// What an administrator should know before it shows in the data.
-fn warn(
-    lookup: Lookup<'_>,
-    select: &[FieldPath],
-    deletes: Deletes,
-    capabilities: Capabilities,
-    findings: &mut Findings<'_>,
-) {
-    let found = || select.iter().filter_map(|path| lookup.find(&path.to_string()).ok());
-    let calculated: Vec<String> = found()
-        .filter(|found| found.field.calculated && found.path.relationship.is_none())
-        .map(|found| found.path.to_string())
-        .collect();
-    if !calculated.is_empty() {
-        findings.warning(format!(
-            "formulas and roll-ups change without a stamp, so their new values arrive only with the record's next \
-             change or a Refresh: {}",
-            list(calculated)
-        ));
-    }
-    let polymorphic: Vec<String> = found()
-        .filter(|found| found.polymorphic)
-        .map(|found| found.path.to_string())
-        .collect();
-    if !polymorphic.is_empty() {
-        findings.warning(format!(
-            "fields of parents of several types arrive only with the record's next change or a Refresh: {}",
-            list(polymorphic)
-        ));
-    }
-    let masked: Vec<String> = found()
-        .filter(|found| found.field.field_type == FieldType::EncryptedString)
-        .map(|found| found.path.to_string())
-        .collect();
-    if !masked.is_empty() {
-        findings.warning(format!(
-            "encrypted fields arrive masked unless the Salesforce user has the permission View Encrypted Data: {}",
-            list(masked)
-        ));
-    }
-    if let Some(digits) = capabilities.exact_digits {
-        let rounded: Vec<String> = found()
-            .filter(|found| found.field.scale > 0 && found.field.precision > digits)
-            .map(|found| found.path.to_string())
-            .collect();
-        if !rounded.is_empty() {
-            findings.warning(format!(
-                "{} keeps {digits} digits of a number with decimals, longer ones are rounded: {}",
-                capabilities.name,
-                list(rounded)
-            ));
-        }
-    }
-    let summary = lookup.summary();
-    if !summary.replicateable {
-        findings.warning(
-            "Salesforce does not list its changes and deletes (it is not replicateable): late commits and hard deletes \
-             are found by Reconcile only",
-        );
-    }
-    // Users are deactivated and never deleted, so that User lacks the field costs nothing.
-    if lookup.find("IsDeleted").is_err() && deletes != Deletes::Ignore && lookup.name() != "User" {
-        findings.warning("it has no IsDeleted: Incremental cannot see its deletes, Reconcile finds them");
     }
 }

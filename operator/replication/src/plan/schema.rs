@@ -71,7 +71,18 @@ pub(super) struct Found<'a> {
     pub(super) path: FieldPath,
     /// Its describe.
     pub(super) field: &'a FieldDescribe,
-    /// The parents that it may belong to where they are of several types.
+    /// Whether it belongs to parents of several types.
+    pub(super) polymorphic: bool,
+}
+
+/// A reference, and what it leads to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Relationship<'a> {
+    /// The field that holds the parent's Id.
+    pub(super) reference: &'a FieldDescribe,
+    /// The parents' object; of parents of several types what they have in common.
+    pub(super) parent: &'a ObjectDescribe,
+    /// Whether the parents are of several types.
     pub(super) polymorphic: bool,
 }
 
@@ -108,11 +119,6 @@ impl<'a> Lookup<'a> {
     /// The object's API name.
     pub(super) fn name(self) -> &'a str {
         &self.object.summary.name
-    }
-
-    /// What describeGlobal tells of the object too.
-    pub(super) fn summary(self) -> &'a ObjectSummary {
-        &self.object.summary
     }
 
     /// The object's own fields.
@@ -187,6 +193,16 @@ impl<'a> Lookup<'a> {
             path: FieldPath::linked(linked, field.name.as_str()),
             field,
             polymorphic,
+        })
+    }
+
+    /// A relationship whose parent is described.
+    pub(super) fn relationship(self, name: &str) -> Option<Relationship<'a>> {
+        let reference = self.reference(name)?;
+        Some(Relationship {
+            reference,
+            parent: self.schema.describe(parent_of(reference)?)?,
+            polymorphic: is_polymorphic(reference),
         })
     }
 

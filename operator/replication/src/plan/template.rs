@@ -55,6 +55,16 @@ pub(super) enum Piece {
     Name(String),
 }
 
+impl Piece {
+    /// The name in its braces, where it stands for a field.
+    pub(super) fn name(&self) -> Option<&str> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Literal(_) | Self::InstanceUrl => None,
+        }
+    }
+}
+
 /// Takes a template apart. The error ends a sentence that begins with the template's column.
 pub(super) fn parse(text: &str) -> Result<Vec<Piece>, String> {
     let mut pieces = Vec::new();
@@ -138,11 +148,8 @@ fn strip_https(text: &str) -> Option<&str> {
 pub(super) fn names(text: &str) -> Vec<String> {
     parse(text)
         .unwrap_or_default()
-        .into_iter()
-        .filter_map(|piece| match piece {
-            Piece::Name(name) => Some(name),
-            Piece::Literal(_) | Piece::InstanceUrl => None,
-        })
+        .iter()
+        .filter_map(|piece| piece.name().map(str::to_owned))
         .collect()
 }
 

@@ -2,14 +2,13 @@
 //!
 //! The schema of the resource is complete from its first day; the program is not. A value that was set to something
 //! that is not served is a problem, since nothing may be ignored in silence; a default that is not served is told in
-//! the plan, since nobody asked for it. Switching a kind of run off is always served: it is what happens.
+//! the plan, since nobody asked for it.
 //!
 //! Each struct is taken apart without `..`: a field that is added to the resource does not compile until somebody has
 //! decided here, or in the plan of an object, what it does.
 
 use crds::{
-    Auth, BulkApi, Connection, Consistency, DeletionPolicy, Destination, Execution, Jobs, ObjectSpec, Period,
-    PhoneNumbers, SalesforceReplicatorSpec,
+    Auth, BulkApi, Connection, DeletionPolicy, Destination, Execution, Jobs, PhoneNumbers, SalesforceReplicatorSpec,
 };
 
 use super::findings::Findings;
@@ -20,9 +19,10 @@ pub(super) fn check(spec: &SalesforceReplicatorSpec, findings: &mut Findings<'_>
         connection,
         destination,
         trigger: _,
-        objects,
+        // Served whole, and planned by their own modules.
+        objects: _,
+        consistency: _,
         phone_numbers,
-        consistency,
         parallelism: _,
         execution,
         suspend: _,
@@ -31,7 +31,6 @@ pub(super) fn check(spec: &SalesforceReplicatorSpec, findings: &mut Findings<'_>
     let mut defaults = Vec::new();
     check_connection(connection, &mut defaults, findings);
     check_destination(destination, findings);
-    check_consistency(consistency, &mut defaults, findings);
     check_phone_numbers(phone_numbers.as_ref(), &mut defaults, findings);
     let Execution { jobs } = execution;
     match jobs {
@@ -46,9 +45,6 @@ pub(super) fn check(spec: &SalesforceReplicatorSpec, findings: &mut Findings<'_>
             "Retain",
             findings,
         ),
-    }
-    for object in objects {
-        check_object(object, findings);
     }
     defaults
 }
@@ -143,82 +139,6 @@ fn check_destination(destination: &Destination, findings: &mut Findings<'_>) {
     }
 }
 
-fn check_consistency(consistency: &Consistency, defaults: &mut Vec<String>, findings: &mut Findings<'_>) {
-    let Consistency {
-        overlap: _,
-        verify_every,
-        reconcile_every,
-        refresh_every,
-        max_delete_percent,
-    } = consistency;
-    let kinds = [
-        (
-            "consistency.verifyEvery",
-            verify_every,
-            [Consistency::DEFAULT_VERIFY_EVERY; 2],
-            "looking for late commits and hard deletes (Verify)",
-        ),
-        (
-            "consistency.reconcileEvery",
-            reconcile_every,
-            [Consistency::DEFAULT_RECONCILE_EVERY; 2],
-            "comparing all Ids with the table (Reconcile)",
-        ),
-        (
-            "consistency.refreshEvery",
-            refresh_every,
-            [
-                Consistency::DEFAULT_REFRESH_EVERY,
-                Consistency::DEFAULT_REFRESH_EVERY_PLAIN,
-            ],
-            "reading every row again (Refresh)",
-        ),
-    ];
-    for (setting, written, default, what) in kinds {
-        check_period(setting, written.as_ref(), &default, what, defaults, findings);
-    }
-    let default = Consistency::DEFAULT_MAX_DELETE_PERCENT;
-    match max_delete_percent {
-        // 100 switches the guard off, which is what happens.
-        Some(100) => {}
-        None => defaults.push(format!(
-            "consistency.maxDeletePercent {default}: no deletes are held back yet"
-        )),
-        Some(percent) if *percent == default => {
-            defaults.push(format!(
-                "consistency.maxDeletePercent {default}: no deletes are held back yet"
-            ));
-        }
-        Some(_) => refuse(
-            "consistency.maxDeletePercent",
-            "holding back deletes",
-            &format!("{default}, 100 (which switches the guard off)"),
-            findings,
-        ),
-    }
-}
-
-fn check_period(
-    setting: &str,
-    written: Option<&Period>,
-    defaults_of_kind: &[Period; 2],
-    what: &str,
-    defaults: &mut Vec<String>,
-    findings: &mut Findings<'_>,
-) {
-    let [default, other] = defaults_of_kind;
-    match written {
-        Some(period) if period.is_zero() => {}
-        Some(period) if period.get() != default.get() && period.get() != other.get() => {
-            refuse(setting, what, "0s", findings);
-        }
-        Some(_) | None => {
-            let every = written.unwrap_or(default);
-            defaults.push(format!("{setting} {every}: {what} is not served yet"));
-        }
-    }
-}
-
 fn check_phone_numbers(numbers: Option<&PhoneNumbers>, defaults: &mut Vec<String>, findings: &mut Findings<'_>) {
     let set = numbers.is_some_and(|numbers| {
         let PhoneNumbers {
@@ -237,14 +157,5 @@ fn check_phone_numbers(numbers: Option<&PhoneNumbers>, defaults: &mut Vec<String
             "phoneNumbers: there is no table of numbers in E.164 yet; phone columns hold what Salesforce has"
                 .to_owned(),
         );
-    }
-}
-
-/// `where` is the only part of an object that is not served; its other parts are planned.
-fn check_object(object: &ObjectSpec, findings: &mut Findings<'_>) {
-    if object.condition.is_some() {
-        findings
-            .of(&object.name)
-            .problem("where: conditions are not served by this version yet: leave it out");
     }
 }

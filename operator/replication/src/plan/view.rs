@@ -2,13 +2,16 @@
 //!
 //! Apart from the plan itself, which is what a run needs and may change with it.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::{
-    ApiCalls, Plan,
+    ApiCalls, ObjectCalls, Plan,
     column::{Column, ColumnKind, ColumnSource},
     field_path::FieldPath,
-    object::ObjectPlan,
+    object::{Link, LinkedColumn, ObjectPlan, Periods, VerifyBy},
+    periods,
     template::{TemplatePart, UrlTemplate},
 };
 use crate::soql;
@@ -19,6 +22,8 @@ use crate::soql;
 pub struct PlanView {
     /// Each object, in the order of the spec.
     pub objects: Vec<ObjectView>,
+    /// How many percent of a table's rows may be deleted within 24 hours before they are held; 100 switches the guard off.
+    pub max_delete_percent: u8,
     /// API calls a day.
     pub api_calls: ApiCalls,
     /// What an administrator should know.
@@ -37,15 +42,24 @@ pub struct ObjectView {
     pub table: String,
     /// The delete mode.
     pub deletes: &'static str,
+    /// Which records the table holds, as SOQL; all of them where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
     /// Columns in order.
     pub columns: Vec<ColumnView>,
     /// Indexes beside the primary key.
     pub indexes: Vec<IndexView>,
+    /// Parents whose changes reach the table.
+    pub links: Vec<LinkView>,
+    /// Each kind of run after the first load, how often it is due, and its API calls.
+    pub kinds: Vec<KindView>,
+    /// Fields that Salesforce does not tell any more while their columns are there.
+    pub missing_fields: Vec<String>,
     /// The statements that would make the table, by the destination.
     pub ddl: Vec<String>,
     /// The query of the first load.
     pub soql: String,
-    /// Hash of all that changes a row's look.
+    /// Hash of all that changes a row's look; behind a slash that of the condition, where there is one.
     pub hash: String,
 }
 
@@ -72,6 +86,35 @@ pub struct IndexView {
     pub columns: Vec<String>,
 }
 
+/// Parents of one relationship as they are shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkView {
+    /// The parents' object.
+    pub parent: String,
+    /// The field that holds the parent's Id.
+    pub reference: String,
+    /// The parents' fields that are needed.
+    pub fields: Vec<String>,
+    /// Columns that are compared: only children that differ in one of them are read again. Empty: all children of a
+    /// changed parent are.
+    pub compared: Vec<String>,
+    /// Whether Verify finds changes of the parents that were committed late.
+    pub verified: bool,
+}
+
+/// A kind of run as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KindView {
+    /// `Incremental`, `Verify`, `Reconcile`, `Refresh`.
+    pub kind: &'static str,
+    /// How often it is due: `1h`, `never`; `each run` of Incremental; `by Reconcile` of a Verify whose place that takes.
+    pub every: String,
+    /// API calls a day where nothing changes, without the pages of Reconcile and Refresh.
+    pub calls_per_day: u64,
+}
+
 impl PlanView {
     /// The view of a plan; `ddl` are the statements by which the destination would make an object's table.
     pub fn new(plan: &Plan, ddl: impl Fn(&ObjectPlan) -> Vec<String>) -> Self {
@@ -79,6 +122,7 @@ impl PlanView {
             objects,
             overlap: _,
             parallelism: _,
+            max_delete_percent,
             api_calls,
             warnings,
             not_served,
@@ -86,8 +130,9 @@ impl PlanView {
         Self {
             objects: objects
                 .iter()
-                .map(|object| ObjectView::new(object, ddl(object)))
+                .map(|object| ObjectView::new(object, api_calls.of_object(object), ddl(object)))
                 .collect(),
+            max_delete_percent: *max_delete_percent,
             api_calls: *api_calls,
             warnings: warnings.clone(),
             not_served: not_served.clone(),
@@ -96,7 +141,7 @@ impl PlanView {
 }
 
 impl ObjectView {
-    fn new(plan: &ObjectPlan, ddl: Vec<String>) -> Self {
+    fn new(plan: &ObjectPlan, calls: ObjectCalls, ddl: Vec<String>) -> Self {
         let ObjectPlan {
             object,
             table,
@@ -107,12 +152,18 @@ impl ObjectView {
             columns,
             deletes,
             indexes,
+            condition,
+            links,
+            verify_by,
+            periods,
+            missing_fields,
             hash,
         } = plan;
         Self {
             object: object.to_string(),
             table: table.to_string(),
             deletes: deletes.as_str(),
+            condition: condition.as_ref().map(|condition| condition.soql.clone()),
             columns: columns.iter().map(|column| ColumnView::new(column, select)).collect(),
             indexes: indexes
                 .iter()
@@ -121,11 +172,74 @@ impl ObjectView {
                     columns: index.columns.iter().map(ToString::to_string).collect(),
                 })
                 .collect(),
+            links: links.iter().map(|link| LinkView::new(link, columns)).collect(),
+            kinds: kinds(*periods, *verify_by, calls),
+            missing_fields: missing_fields.clone(),
             ddl,
             soql: soql::query(plan, &soql::Rows::Live, None, None),
             hash: hash.0.clone(),
         }
     }
+}
+
+impl LinkView {
+    fn new(link: &Link, columns: &[Column]) -> Self {
+        let Link {
+            parent,
+            reference,
+            select,
+            is_deleted,
+            replicateable,
+            reference_column,
+            compared,
+        } = link;
+        // What every query of parents reads stands first; the rest is what columns and templates need.
+        let frame = if is_deleted.is_some() { 3 } else { 2 };
+        let name = |linked: &LinkedColumn| columns.get(linked.column).map(|column| column.name.to_string());
+        Self {
+            parent: parent.to_string(),
+            reference: reference.to_string(),
+            fields: select.iter().skip(frame).map(ToString::to_string).collect(),
+            compared: match reference_column {
+                Some(_) => compared.iter().filter_map(name).collect(),
+                None => Vec::new(),
+            },
+            verified: *replicateable,
+        }
+    }
+}
+
+/// Each kind of run after the first load.
+fn kinds(periods: Periods, verify_by: VerifyBy, calls: ObjectCalls) -> Vec<KindView> {
+    let every = |period: Option<Duration>| period.map_or_else(|| "never".to_owned(), periods::text);
+    let Periods {
+        verify,
+        reconcile: _,
+        refresh,
+    } = periods;
+    let verify = match verify_by {
+        VerifyBy::Log => every(verify),
+        VerifyBy::Listing => "by Reconcile".to_owned(),
+    };
+    let ObjectCalls {
+        incremental,
+        verify: verify_calls,
+        reconcile: reconcile_calls,
+        refresh: refresh_calls,
+    } = calls;
+    [
+        ("Incremental", "each run".to_owned(), incremental),
+        ("Verify", verify, verify_calls),
+        ("Reconcile", every(periods.listing(verify_by)), reconcile_calls),
+        ("Refresh", every(refresh), refresh_calls),
+    ]
+    .into_iter()
+    .map(|(kind, every, calls_per_day)| KindView {
+        kind,
+        every,
+        calls_per_day,
+    })
+    .collect()
 }
 
 impl ColumnView {

@@ -551,20 +551,12 @@ fn settings_that_are_not_served() {
             "phoneNumbers: the table of numbers in E.164 is not served",
         ),
         (
-            json!({"consistency": {"verifyEvery": "2h"}}),
-            "consistency.verifyEvery: looking for late commits",
+            json!({"consistency": {"maxDeletePercent": 101}}),
+            "consistency.maxDeletePercent: 101 is no part of the rows in percent: write 0 to 100",
         ),
         (
-            json!({"consistency": {"reconcileEvery": "12h"}}),
-            "consistency.reconcileEvery: comparing all Ids",
-        ),
-        (
-            json!({"consistency": {"refreshEvery": "12h"}}),
-            "consistency.refreshEvery: reading every row again",
-        ),
-        (
-            json!({"consistency": {"maxDeletePercent": 20}}),
-            "consistency.maxDeletePercent: holding back deletes is not served",
+            json!({"consistency": {"maxDeletePercent": -1}}),
+            "consistency.maxDeletePercent: -1 is no part of the rows",
         ),
         (
             json!({"execution": {"jobs": "LongRuns"}}),
@@ -583,10 +575,6 @@ fn settings_that_are_not_served() {
             "trigger: \"* * *\" is not a cron line",
         ),
         (json!({"parallelism": 0}), "parallelism: at least 1 is needed"),
-        (
-            json!({"objects": [{"name": "Contact", "where": "Email != null"}]}),
-            "Contact: where: conditions are not served",
-        ),
     ] {
         refused_setting(more, expected);
     }
@@ -599,7 +587,7 @@ fn settings_are_checked_before_the_login() {
         json!({"destination": {"mysql": {"secretRef": {"name": "db"}}}, "trigger": {"schedule": "never"}}),
     );
     let Problems(problems) = crate::plan::check_settings(&spec).unwrap_err();
-    assert_eq!(problems.len(), 3, "{problems:?}");
+    assert_eq!(problems.len(), 2, "{problems:?}");
     assert_eq!(
         crate::plan::check_settings(&fixture::spec(json!([{"name": "Nowhere"}]))),
         Ok(())
@@ -624,13 +612,7 @@ fn a_default_that_is_written_out_is_taken() {
     );
     let plan = fixture::make_with(&spec, &fixture::schema(), fixture::POSTGRES).unwrap();
     assert_eq!(plan.api_calls.runs_per_day, 96);
-    assert!(
-        plan.not_served
-            .iter()
-            .any(|text| text.starts_with("consistency.verifyEvery 60m")),
-        "{:?}",
-        plan.not_served
-    );
+    assert_eq!(plan.max_delete_percent, 10);
 }
 
 #[test]
