@@ -172,6 +172,32 @@ pub(crate) struct Run {
     /// Only this object, by API name; may be given several times.
     #[arg(long = "object", value_name = "OBJECT")]
     pub(crate) objects: Vec<String>,
+    /// With --once: let go the deletes that are held, and no more than those; the token is what the run that held them
+    /// told. May be given several times.
+    #[arg(long, value_name = "OBJECT=TOKEN", requires = "once", value_parser = confirmation)]
+    pub(crate) confirm_deletes: Vec<(String, String)>,
+    /// Take over the tables of another replicator of the same org, by NAMESPACE/NAME (default/NAME for a file without a
+    /// namespace). That one must not run any more.
+    #[arg(long, value_name = "NAMESPACE/NAME", value_parser = replicator)]
+    pub(crate) adopt: Option<String>,
+}
+
+/// `Contact=120-0123456789ab`.
+fn confirmation(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((object, token)) if !object.is_empty() && !token.is_empty() => Ok((object.to_owned(), token.to_owned())),
+        _ => Err("write OBJECT=TOKEN, such as Contact=120-0123456789ab".to_owned()),
+    }
+}
+
+/// `default/crm`.
+fn replicator(text: &str) -> Result<String, String> {
+    match text.split_once('/') {
+        Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
+            Ok(text.to_owned())
+        }
+        _ => Err("write NAMESPACE/NAME, such as default/crm".to_owned()),
+    }
 }
 
 const RUN_HELP: &str = "\
@@ -186,11 +212,19 @@ the org has is read at the start, and again before an object is tried that faile
 Secrets come from documents of kind Secret in the files, else from --secrets DIR, else from the environment: \
 SFR_<SECRET>_<KEY> in upper case, other characters as _. The file of a sqlite destination lies in the working folder.
 
+A tick brings what changed, and then what is due of: verify (late commits and hard deletes, each hour), reconcile \
+(all Ids compared, each day), refresh (every record read again, each day or week). --once --kind asks for one of them.
+
+Deletes that are more than spec.consistency.maxDeletePercent of a table within 24 hours are held: the rows stay, the run \
+says the token that lets them go, and ends with exit code 8.
+
 Ctrl-C and SIGTERM roll back what is not committed and stop; the next run goes on from there.
 
 Examples:
   salesforce-replicator run -f crm.yaml --once
   salesforce-replicator run -f crm.yaml -f secrets.yaml --object Contact --object Account
+  salesforce-replicator run -f crm.yaml --once --kind reconcile
+  salesforce-replicator run -f crm.yaml --once --confirm-deletes Contact=120-0123456789ab
   kubectl get sfr crm -o yaml | salesforce-replicator run -f - --secrets /run/secrets --once -o json";
 
 /// Which resource, and one has to be there.
@@ -209,6 +243,12 @@ pub(crate) enum Kind {
     Initial,
     /// What changed since the last run.
     Incremental,
+    /// Late commits and hard deletes, by Salesforce's log of changes.
+    Verify,
+    /// All Ids and stamps compared with the table.
+    Reconcile,
+    /// Every record read again.
+    Refresh,
 }
 
 /// Show what would be made.
@@ -352,7 +392,10 @@ mod tests {
             "",
             "run",
             "run -f a.yaml --kind initial",
-            "run -f a.yaml --once --kind verify",
+            "run -f a.yaml --once --kind sometimes",
+            "run -f a.yaml --confirm-deletes Contact=1-0123456789ab",
+            "run -f a.yaml --once --confirm-deletes Contact",
+            "run -f a.yaml --once --adopt crm",
             "plan --name crm",
             "preview -f a.yaml --rows 0",
             "preview -f a.yaml --rows 201",

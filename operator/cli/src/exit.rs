@@ -3,7 +3,7 @@
 //! Scripts decide by it, so it is an interface: a number never changes its meaning. The kind of an error says who can
 //! mend it, its reason tells Salesforce from the database.
 
-use std::process::ExitCode;
+use std::{collections::BTreeMap, process::ExitCode};
 
 use crds::Reason;
 use replication::{
@@ -73,7 +73,16 @@ impl Exit {
         if let Some(RunError { kind, reason, .. }) = &report.error {
             return Self::of_kind(*kind, reason);
         }
-        let mut exits = report.runs.iter().map(Self::of_run);
+        // An object ends as the first of its runs that failed, else as its last.
+        let mut objects: BTreeMap<&str, Self> = BTreeMap::new();
+        for run in &report.runs {
+            let exit = Self::of_run(run);
+            let known = objects.entry(&run.object).or_insert(exit);
+            if run.error.is_some() || matches!(*known, Self::Success | Self::DeletesHeld | Self::Destination) {
+                *known = exit;
+            }
+        }
+        let mut exits = objects.into_values();
         let Some(first) = exits.next() else {
             return Self::Success;
         };
@@ -85,10 +94,12 @@ impl Exit {
     }
 
     fn of_run(report: &RunReport) -> Self {
-        report
-            .error
-            .as_ref()
-            .map_or(Self::Success, |error| Self::of_kind(error.kind, error.reason))
+        match &report.error {
+            Some(error) => Self::of_kind(error.kind, error.reason),
+            None if report.held.is_some() => Self::DeletesHeld,
+            None if report.rejected > 0 => Self::Destination,
+            None => Self::Success,
+        }
     }
 
     /// What a kind and a reason mean. A reason that is not in the list says nothing, and the kind decides.

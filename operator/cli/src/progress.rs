@@ -23,7 +23,7 @@ const REDRAW: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub(crate) struct Bars {
     bars: MultiProgress,
-    running: Mutex<BTreeMap<ObjectName, ProgressBar>>,
+    running: Mutex<BTreeMap<(ObjectName, RunKind), ProgressBar>>,
 }
 
 impl Bars {
@@ -35,7 +35,7 @@ impl Bars {
         }
     }
 
-    fn with<T>(&self, change: impl FnOnce(&mut BTreeMap<ObjectName, ProgressBar>) -> T) -> T {
+    fn with<T>(&self, change: impl FnOnce(&mut BTreeMap<(ObjectName, RunKind), ProgressBar>) -> T) -> T {
         change(&mut self.running.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -56,27 +56,30 @@ fn style(template: &str) -> ProgressStyle {
 
 impl Observer for Bars {
     fn observe(&self, object: &ObjectName, kind: RunKind, event: &Event) {
+        // A listing that made room for an Incremental goes on beside it.
+        let run = (object.clone(), kind);
         match event {
+            Event::Started if self.with(|running| running.contains_key(&run)) => {}
             Event::Started => {
                 let bar = self.bars.add(ProgressBar::new_spinner().with_style(style(OPEN)));
                 bar.set_message(format!("{object} {kind:?}"));
                 bar.enable_steady_tick(REDRAW);
-                self.with(|running| running.insert(object.clone(), bar));
+                self.with(|running| running.insert(run, bar));
             }
             Event::Size(rows) => self.with(|running| {
-                if let Some(bar) = running.get(object) {
+                if let Some(bar) = running.get(&run) {
                     bar.set_length(*rows);
                     bar.set_style(style(BOUNDED));
                 }
             }),
             Event::Read(rows) => self.with(|running| {
-                if let Some(bar) = running.get(object) {
+                if let Some(bar) = running.get(&run) {
                     bar.set_position(*rows);
                 }
             }),
             Event::Committed(_) => {}
             Event::Ended(_) => {
-                if let Some(bar) = self.with(|running| running.remove(object)) {
+                if let Some(bar) = self.with(|running| running.remove(&run)) {
                     bar.finish_and_clear();
                     self.bars.remove(&bar);
                 }
@@ -103,7 +106,7 @@ mod tests {
         bars.observe(&contact, RunKind::Initial, &Event::Size(4000));
         bars.observe(&contact, RunKind::Initial, &Event::Read(2000));
         bars.with(|running| {
-            let bar = &running[&contact];
+            let bar = &running[&(contact.clone(), RunKind::Initial)];
             assert_eq!(
                 (bar.message().as_str(), bar.position(), bar.length()),
                 ("Contact Initial", 2000, Some(4000))

@@ -55,6 +55,7 @@ impl Context {
         Options {
             replicator,
             allow_http: self.allow_http,
+            adopt: None,
             // Without an operator, a file of SQLite lies in the working folder.
             sqlite_directory: env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             environment: Environment::new(Arc::clone(&self.clock), observer),
@@ -78,6 +79,11 @@ impl Prepared {
             secrets,
             options,
         })
+    }
+
+    /// Will take over the tables of another replicator.
+    pub(crate) fn adopt(&mut self, replicator: Option<String>) {
+        self.options.adopt = replicator;
     }
 
     /// Logs in, describes, plans, opens the destination. Writes nothing.

@@ -22,6 +22,12 @@ use crate::failure::Failure;
 /// The longest stretch of waiting after which the wall clock is looked at again.
 const STRETCH: Duration = Duration::from_secs(30);
 
+/// How long the next tick may be waited for at least: a tick that is due by now has time to begin.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// How old a describe may be (design 6.8): fields are added, and permissions change, without a word.
+const DESCRIBED: Duration = Duration::from_hours(1);
+
 /// What can be run tick by tick.
 pub(crate) trait Ticking {
     /// Runs each object once.
@@ -80,9 +86,13 @@ pub(crate) async fn go_on(
     mut tell: impl FnMut(&TickReport) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let mut last = Start::now(clock);
+    let mut planned = clock.monotonic();
     let mut request = regular.clone();
     let mut outdated = BTreeSet::new();
     loop {
+        // A load or a listing that takes longer goes on beside the next ticks.
+        let until_next = last.until_next(schedule, clock);
+        request.until = until_next.map(|left| clock.monotonic().saturating_add(left.max(SHORTEST)));
         let report = Box::pin(ticking.tick(&request, cancel)).await;
         tell(&report)?;
         note_outdated(&mut outdated, &report);
@@ -100,12 +110,14 @@ pub(crate) async fn go_on(
                 },
             }
         };
-        if !outdated.is_disjoint(&ticking.waited()) {
+        let is_old = clock.monotonic().saturating_sub(planned) >= DESCRIBED;
+        if is_old || !outdated.is_disjoint(&ticking.waited()) {
+            planned = clock.monotonic();
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Ok(()),
                 planned = ticking.replan() => match planned {
-                    Ok(()) => tracing::info!("the org was described and the plan made again"),
+                    Ok(()) => tracing::debug!("the org was described and the plan made again"),
                     // Other objects go on by the old plan, and this one fails once more and says why.
                     Err(failure) => tracing::warn!(error = %failure, "the plan cannot be made again"),
                 },

@@ -11,7 +11,7 @@
 //! file, a folder, the environment, a Kubernetes API server) is the business of whoever calls. Their values go from there
 //! into the types of the client and the driver, and nowhere else.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 use crds::{Connection, SalesforceReplicatorSpec, Sqlite as SqliteSpec};
 use salesforce::{AllowHttp, ApiVersion, Client, ClientConfig, Credentials, OrgInfo};
@@ -22,11 +22,11 @@ use url::Url;
 use crate::{
     Error, Problems, Result,
     destination::{
-        Capabilities, Destination,
+        Capabilities, Destination, RetiredTable,
         postgres::{Postgres, PostgresConfig},
         sqlite::Sqlite,
     },
-    plan::{self, ObjectName, ObjectPlan, Plan, Schema},
+    plan::{self, Identifier, ObjectName, ObjectPlan, Plan, Schema},
     preview::{self, Preview},
     replicator::{Environment, Parts, Replicator, Settings, TickReport, TickRequest},
     retry::{Retries, Schedule},
@@ -52,6 +52,8 @@ pub struct Options {
     pub replicator: String,
     /// Where http is allowed.
     pub allow_http: AllowHttp,
+    /// Another replicator whose state of the same org is taken over (`--adopt`), `namespace/name`.
+    pub adopt: Option<String>,
     /// The folder of SQLite files.
     pub sqlite_directory: PathBuf,
     /// What runs share with the rest of the process.
@@ -180,21 +182,25 @@ impl Session {
         let schema = describe(&client, &retries, spec).await?;
         // Here, so that the call is not charged to the object that happens to ask for the time first.
         retries.call(|| client.server_now()).await?;
+        let tables = plan::tables_needed(spec, &schema, opened.capabilities());
         let plan = plan::make(plan::Input {
             spec,
             schema: &schema,
             instance_url: &org.instance_url,
             capabilities: opened.capabilities(),
+            existing: &opened.existing_columns(&tables).await?,
         })
         .map_err(Error::Plan)?;
         let owner = Owner {
             replicator: options.replicator.clone(),
             organization_id: org.organization_id.clone(),
+            adopts: options.adopt.clone(),
         };
         let plans: Vec<_> = plan.objects.iter().cloned().map(Arc::new).collect();
         let settings = Settings {
             overlap: plan.overlap,
             parallelism: plan.parallelism.get(),
+            max_delete_percent: plan.max_delete_percent,
         };
         let engine = match opened {
             Opened::Postgres(destination) => Engine::Postgres(Replicator::new(Parts {
@@ -232,15 +238,17 @@ impl Session {
     /// safe in the same way.
     pub async fn replan(&mut self, spec: &SalesforceReplicatorSpec) -> Result<()> {
         let schema = describe(&self.client, &self.retries, spec).await?;
-        let capabilities = match &self.engine {
-            Engine::Postgres(replicator) => replicator.destination().capabilities(),
-            Engine::Sqlite(replicator) => replicator.destination().capabilities(),
+        let opened = match &self.engine {
+            Engine::Postgres(replicator) => Opened::Postgres(replicator.destination().clone()),
+            Engine::Sqlite(replicator) => Opened::Sqlite(replicator.destination().clone()),
         };
+        let tables = plan::tables_needed(spec, &schema, opened.capabilities());
         let plan = plan::make(plan::Input {
             spec,
             schema: &schema,
             instance_url: &self.org.instance_url,
-            capabilities,
+            capabilities: opened.capabilities(),
+            existing: &opened.existing_columns(&tables).await?,
         })
         .map_err(Error::Plan)?;
         let plans = plan.objects.iter().cloned().map(Arc::new).collect();
@@ -316,6 +324,14 @@ impl Session {
         }
     }
 
+    /// Tables that are kept and not written any more. Known after a first tick.
+    pub fn retired_tables(&self) -> &[RetiredTable] {
+        match &self.engine {
+            Engine::Postgres(replicator) => replicator.retired_tables(),
+            Engine::Sqlite(replicator) => replicator.retired_tables(),
+        }
+    }
+
     /// Which objects wait after a failure, and until when.
     pub fn schedule(&self) -> &Schedule {
         match &self.engine {
@@ -352,6 +368,13 @@ impl Opened {
             _ => Err(problem(
                 "destination: exactly one of postgres, mysql and sqlite is needed".to_owned(),
             )),
+        }
+    }
+
+    async fn existing_columns(&self, tables: &[Identifier]) -> Result<BTreeMap<Identifier, Vec<String>>> {
+        match self {
+            Self::Postgres(destination) => destination.existing_columns(tables).await,
+            Self::Sqlite(destination) => destination.existing_columns(tables).await,
         }
     }
 

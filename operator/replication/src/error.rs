@@ -4,7 +4,10 @@ use std::fmt;
 
 use salesforce::{ErrorKind, Retry};
 
-use crate::plan::{Identifier, ObjectName};
+use crate::{
+    guard::HeldDeletes,
+    plan::{Identifier, ObjectName},
+};
 
 /// Result with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -35,14 +38,6 @@ pub enum Error {
         /// What Salesforce said.
         #[source]
         source: salesforce::Error,
-    },
-    /// The object is replicated by another plan than the resource asks for. Nothing was written.
-    #[error("{object}: {message}")]
-    PlanChanged {
-        /// The object.
-        object: ObjectName,
-        /// What differs and what to do.
-        message: String,
     },
     /// Tables or state belong to somebody else, or are not as planned. Nothing was written.
     #[error("{message}")]
@@ -98,6 +93,14 @@ pub enum Error {
         /// The object.
         object: ObjectName,
     },
+    /// Somebody confirmed deletes that are not, or not any more, those that are held.
+    #[error("{object}: the token that was given is not for the deletes that are held now: {}; nothing was deleted", now_held(held.as_ref(), object))]
+    NotHeld {
+        /// The object.
+        object: ObjectName,
+        /// What is held.
+        held: Option<HeldDeletes>,
+    },
     /// Something that this version does not do yet.
     #[error("{0}")]
     NotServed(String),
@@ -119,6 +122,13 @@ impl fmt::Display for Problems {
     }
 }
 
+fn now_held(held: Option<&HeldDeletes>, object: &ObjectName) -> String {
+    match held {
+        Some(HeldDeletes { count, token }) => format!("{count} are, and what lets them go is {object}={token}"),
+        None => "none are".to_owned(),
+    }
+}
+
 impl Error {
     /// Who can mend it.
     pub fn kind(&self) -> ErrorKind {
@@ -126,8 +136,8 @@ impl Error {
             Self::Salesforce(error) => error.kind(),
             Self::Plan(_)
             | Self::NotServed(_)
+            | Self::NotHeld { .. }
             | Self::SchemaChanged { .. }
-            | Self::PlanChanged { .. }
             | Self::SchemaConflict { .. } => ErrorKind::Invalid,
             Self::Secret { .. } => ErrorKind::Credentials,
             Self::Database { kind, .. } => *kind,
@@ -145,7 +155,7 @@ impl Error {
             Self::Plan(_)
             | Self::Secret { .. }
             | Self::SchemaChanged { .. }
-            | Self::PlanChanged { .. }
+            | Self::NotHeld { .. }
             | Self::SchemaConflict { .. }
             | Self::RowsMissing { .. }
             | Self::Database { .. }
@@ -166,7 +176,7 @@ impl Error {
             Self::NotServed(_) => "NotServed",
             Self::Secret { reason, .. } => reason,
             Self::SchemaChanged { source, .. } => source.reason(),
-            Self::PlanChanged { .. } => "PlanChanged",
+            Self::NotHeld { .. } => "DeleteGuard",
             Self::SchemaConflict { .. } => "SchemaConflict",
             Self::RowsMissing { .. } => "UnexpectedAnswer",
             Self::Database { kind, .. } => match kind {
@@ -189,7 +199,7 @@ impl Error {
             Self::Plan(_)
             | Self::Secret { .. }
             | Self::SchemaChanged { .. }
-            | Self::PlanChanged { .. }
+            | Self::NotHeld { .. }
             | Self::SchemaConflict { .. }
             | Self::RowsMissing { .. }
             | Self::Database { .. }

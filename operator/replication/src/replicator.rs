@@ -10,32 +10,44 @@
 //! is the one that it knows: else another process has written since, and what is in the destination is the truth
 //! (design 6.9). A process that comes back from a long stop thus reads some rows twice and never misses one.
 //!
-//! Ticks take `&mut self`: there is one at a time, and whoever drops its future or cancels its token stops the tasks of
-//! all its runs. Open segments roll back, checkpoints stay.
+//! **Long runs outlive their tick.** A tick that is given a time to come back at leaves what still goes on to the next
+//! ones: an Initial of one object never holds up the Incremental of another. The right to run, of which there are
+//! `parallelism`, is passed on between segments, in the order in which it was asked for; and a listing of an object makes room
+//! for the Incremental of its own when the next tick asks for one.
+//!
+//! Ticks take `&mut self`: there is one at a time. Whoever cancels the token or drops the replicator stops the tasks of all
+//! runs. Open segments roll back, checkpoints stay.
 
+mod needs;
 mod turn;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use jiff::Timestamp;
 use salesforce::{Client, ErrorKind, Retry, clock::SharedClock};
 use serde::Serialize;
-use tokio::task::JoinSet;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    task::{Id, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
-use self::turn::{Ended, Shared, Turn, Turned, fits};
+use self::turn::{Ended, Known, Shared, Turn};
 use crate::{
     Error, Problems, Result,
     budget::ByteBudget,
-    destination::{Destination, ObjectTable as _},
+    destination::{Destination, ObjectTable as _, RetiredTable},
     plan::{ObjectName, ObjectPlan},
     progress::{Observer, RunError, RunKind, RunReport},
     retry::{Randomness, Retries, Schedule, SystemRandomness},
-    run::Memory,
+    run::Slot,
     state::{Owner, State},
 };
 
@@ -87,6 +99,8 @@ pub struct Settings {
     pub overlap: Duration,
     /// Objects at once, at least one.
     pub parallelism: usize,
+    /// `maxDeletePercent`, 0 to 100.
+    pub max_delete_percent: u8,
 }
 
 /// What a tick is asked to do.
@@ -99,6 +113,11 @@ pub struct TickRequest {
     pub objects: Option<BTreeSet<String>>,
     /// Leave out objects that wait after a failure: see [`Schedule`].
     pub only_due: bool,
+    /// Held deletes to let go: the token by the object's API name, in any case (`--confirm-deletes`).
+    pub confirm: BTreeMap<String, String>,
+    /// When the tick is to come back although runs still go on, on the monotonic clock: they go on beside the next ticks, which
+    /// report them when they end. `None` waits for all of them.
+    pub until: Option<Duration>,
 }
 
 /// What a tick did.
@@ -109,8 +128,10 @@ pub struct TickReport {
     pub start_time: Timestamp,
     /// Wall clock.
     pub end_time: Timestamp,
-    /// One for each object that ran, in the resource's order.
+    /// One for each run that ended, in the resource's order and then in that of their ends.
     pub runs: Vec<RunReport>,
+    /// Objects whose runs go on.
+    pub running: Vec<String>,
     /// What kept every object from running. Then `runs` is empty.
     pub error: Option<RunError>,
     /// When an object that failed is tried again, wall clock; the regular tick may come before.
@@ -122,10 +143,23 @@ pub struct TickReport {
 pub struct Replicator<D: Destination> {
     shared: Arc<Shared<D>>,
     plans: Vec<Arc<ObjectPlan>>,
-    parallelism: usize,
-    memory: BTreeMap<ObjectName, Memory>,
+    slots: Arc<Semaphore>,
+    known: BTreeMap<ObjectName, Known>,
     schedule: Schedule,
+    /// Which objects wait with their long kinds after one of them failed.
+    long_schedule: Schedule,
     prepared: bool,
+    retired: Vec<RetiredTable>,
+    turns: Turns,
+}
+
+/// Turns under way; they may outlive their tick.
+#[derive(Debug)]
+struct Turns {
+    tasks: JoinSet<()>,
+    running: BTreeMap<Id, Turn>,
+    send: mpsc::UnboundedSender<Ended>,
+    ended: mpsc::UnboundedReceiver<Ended>,
 }
 
 impl Environment {
@@ -164,7 +198,9 @@ impl<D: Destination> Replicator<D> {
             environment,
             settings,
         } = parts;
-        let schedule = Schedule::new(Arc::clone(&environment.clock), Arc::clone(&environment.random));
+        let schedule = || Schedule::new(Arc::clone(&environment.clock), Arc::clone(&environment.random));
+        let (schedule, long_schedule) = (schedule(), schedule());
+        let (send, ended) = mpsc::unbounded_channel();
         Self {
             shared: Arc::new(Shared {
                 owner,
@@ -172,12 +208,21 @@ impl<D: Destination> Replicator<D> {
                 destination,
                 environment,
                 overlap: settings.overlap,
+                max_delete_percent: settings.max_delete_percent,
             }),
             plans,
-            parallelism: settings.parallelism.max(1),
-            memory: BTreeMap::new(),
+            slots: Arc::new(Semaphore::new(settings.parallelism.max(1))),
+            known: BTreeMap::new(),
             schedule,
+            long_schedule,
             prepared: false,
+            retired: Vec::new(),
+            turns: Turns {
+                tasks: JoinSet::new(),
+                running: BTreeMap::new(),
+                send,
+                ended,
+            },
         }
     }
 
@@ -212,19 +257,25 @@ impl<D: Destination> Replicator<D> {
                 .open(Arc::clone(plan), self.shared.owner.clone())
                 .await;
             states.push(match opened {
-                Ok(mut table) => table.read_state().await.and_then(|state| fits(plan, state)),
+                Ok(mut table) => table.read_state().await,
                 Err(error) => Err(error),
             });
         }
         states
     }
 
-    /// Runs each object once. Errors are in the report; a tick itself does not fail. Cancel safe: dropping the future
-    /// stops all runs, as `cancel` does, which also lets them report.
+    /// Tables of objects that are not replicated any more, and former tables of those that are. Known after a first tick.
+    pub fn retired_tables(&self) -> &[RetiredTable] {
+        &self.retired
+    }
+
+    /// Runs each object once, and the long kinds that are due. Errors are in the report; a tick itself does not fail.
+    /// Cancel safe: runs whose tick is dropped go on, and a later tick reports them. `cancel` ends them, and so does
+    /// dropping the replicator.
     pub async fn tick(&mut self, request: &TickRequest, cancel: &CancellationToken) -> TickReport {
         let start_time = self.shared.environment.clock.now();
         let (runs, error) = match self.begin(request, cancel).await {
-            Ok(turns) => (self.run(turns).await, None),
+            Ok(turns) => (self.run(turns, request.until).await, None),
             Err(error) => {
                 log(&error, None);
                 // A request that cannot be served is no failure of an object.
@@ -240,6 +291,7 @@ impl<D: Destination> Replicator<D> {
             start_time,
             end_time: self.shared.environment.clock.now(),
             runs,
+            running: self.turns.running.values().map(|turn| turn.plan.object.to_string()).collect(),
             error,
             next_try_time: self.schedule.next_try(),
         }
@@ -257,118 +309,171 @@ impl<D: Destination> Replicator<D> {
 
     /// What every object needs: a session and the tables of state. Gives the objects whose turn it is.
     async fn begin(&mut self, request: &TickRequest, cancel: &CancellationToken) -> Result<Vec<Turn>> {
-        match request.kind {
-            None | Some(RunKind::Initial | RunKind::Incremental) => {}
-            Some(kind @ (RunKind::Verify | RunKind::Reconcile | RunKind::Refresh)) => {
-                return Err(Error::NotServed(format!(
-                    "runs of kind {kind:?} are not served by this version; Initial and Incremental are"
-                )));
-            }
-        }
         if let Some(unknown) = request.unknown(&self.plans) {
             let text = format!("{unknown} is not an object of the resource");
             return Err(Error::Plan(Problems(vec![text])));
         }
-        let wanted = self.wanted(request).into_iter();
-        let turns: Vec<_> = wanted
-            .map(|plan| Turn {
+        let mut turns = Vec::new();
+        for plan in self.wanted(request) {
+            let object = &plan.object;
+            if let Some(running) = self.turns.running.values().find(|turn| turn.plan.object == *object) {
+                running.due.store(true, Ordering::Relaxed);
+                continue;
+            }
+            turns.push(Turn {
                 asked: request.kind,
-                memory: self.memory.get(&plan.object).cloned(),
+                confirm: request.token(object).map(str::to_owned),
+                known: self.known.get(object).cloned(),
+                long_waits: request.only_due && !self.long_schedule.is_due(object),
+                due: Arc::new(AtomicBool::new(false)),
                 cancel: cancel.clone(),
                 plan,
-            })
-            .collect();
+            });
+        }
         if turns.is_empty() {
             return Ok(turns);
         }
         let shared = Arc::clone(&self.shared);
         let prepared = self.prepared;
-        let plans: Vec<_> = turns.iter().map(|turn| Arc::clone(&turn.plan)).collect();
+        let plans = self.plans.clone();
         let ready = async move {
             let environment = &shared.environment;
             let retries = Retries::new(Arc::clone(&environment.clock), Arc::clone(&environment.random));
             retries.call(|| shared.client.org()).await?;
-            if !prepared && shared.may_prepare(&plans).await {
-                shared.destination.prepare().await?;
-                return Ok(true);
+            if prepared || !shared.may_prepare(&plans).await {
+                return Ok(None);
             }
-            Ok::<_, Error>(prepared)
+            shared.destination.prepare().await?;
+            let kept: Vec<ObjectName> = plans.iter().map(|plan| plan.object.clone()).collect();
+            let retired = shared
+                .destination
+                .retire(&shared.owner, &kept, environment.clock.now())
+                .await?;
+            Ok::<_, Error>(Some(retired))
         };
-        self.prepared = tokio::select! {
+        let ready = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(Error::Cancelled),
             ready = Box::pin(ready) => ready?,
         };
+        if let Some(retired) = ready {
+            self.prepared = true;
+            self.retired = retired;
+        }
         Ok(turns)
     }
 
-    /// Runs objects, `parallelism` at once.
-    async fn run(&mut self, turns: Vec<Turn>) -> Vec<RunReport> {
-        let order: Vec<_> = turns.iter().map(|turn| turn.plan.object.clone()).collect();
+    /// Runs objects, `parallelism` at once, until all runs have ended or `until` has come.
+    async fn run(&mut self, turns: Vec<Turn>, until: Option<Duration>) -> Vec<RunReport> {
         let mut waiting: VecDeque<_> = turns.into();
-        let mut running = JoinSet::new();
-        let mut started = BTreeMap::new();
-        let mut reports = BTreeMap::new();
+        let mut reports = Vec::new();
         let mut refused: Option<RunError> = None;
+        let clock = Arc::clone(&self.shared.environment.clock);
+        let slots = Arc::clone(&self.slots);
+        // Kept until it is there, or its place among those who wait would be lost again and again.
+        let mut place = Box::pin(Arc::clone(&slots).acquire_owned());
         loop {
-            while running.len() < self.parallelism
-                && let Some(turn) = waiting.pop_front()
-            {
-                let start = self.shared.environment.clock.now();
-                if let Some(error) = &refused {
-                    let report = self.shared.unstarted(&turn, start, error.clone());
-                    self.schedule.failed(&turn.plan.object, Retry::WhenSecretChanges);
-                    reports.insert(turn.plan.object.clone(), report);
-                    continue;
-                }
-                let task = running.spawn(Box::pin(Arc::clone(&self.shared).take(turn.clone())));
-                started.insert(task.id(), (turn, start));
+            while let Ok(ended) = self.turns.ended.try_recv() {
+                self.take_in(ended, &mut refused, &mut reports);
             }
-            let Some(joined) = running.join_next_with_id().await else {
+            if waiting.is_empty() && self.turns.tasks.is_empty() {
                 break;
-            };
-            let (id, turned) = match joined {
-                Ok((id, turned)) => (id, Some(turned)),
-                Err(broken) => (broken.id(), None),
-            };
-            let Some((turn, start)) = started.remove(&id) else {
-                continue;
-            };
-            let object = &turn.plan.object;
-            let ended = match turned {
-                Some(Turned::Ran(ended)) => *ended,
-                Some(Turned::NothingToDo) => continue,
-                None => self.shared.broken(&turn, start),
-            };
-            if refused.is_none() {
-                refused = refusal(&ended);
             }
-            self.settle(object, ended.outcome);
-            reports.insert(object.clone(), ended.report);
+            let left = until.map(|until| until.saturating_sub(clock.monotonic()));
+            tokio::select! {
+                biased;
+                Some(ended) = self.turns.ended.recv() => self.take_in(ended, &mut refused, &mut reports),
+                Some(joined) = self.turns.tasks.join_next_with_id() => {
+                    let (id, is_broken) = match joined {
+                        Ok((id, ())) => (id, false),
+                        Err(broken) => (broken.id(), !broken.is_cancelled()),
+                    };
+                    if let Some(turn) = self.turns.running.remove(&id).filter(|_| is_broken) {
+                        let ended = self.shared.broken(&turn);
+                        self.take_in(ended, &mut refused, &mut reports);
+                    }
+                }
+                slot = &mut place, if !waiting.is_empty() => {
+                    place = Box::pin(Arc::clone(&slots).acquire_owned());
+                    // The semaphore is never closed.
+                    if let (Some(turn), Ok(slot)) = (waiting.pop_front(), slot) {
+                        self.start(turn, slot, refused.as_ref(), &mut reports);
+                    }
+                }
+                () = sleep(&clock, left), if left.is_some() => break,
+            }
         }
-        order.iter().filter_map(|object| reports.remove(object)).collect()
+        let order = |report: &RunReport| self.plans.iter().position(|plan| plan.object.as_str() == report.object);
+        reports.sort_by_key(order);
+        reports
+    }
+
+    /// Starts a turn, unless Salesforce has refused the credentials of one before: each would log in again.
+    fn start(
+        &mut self,
+        turn: Turn,
+        slot: OwnedSemaphorePermit,
+        refused: Option<&RunError>,
+        reports: &mut Vec<RunReport>,
+    ) {
+        if let Some(error) = refused {
+            reports.push(self.shared.unstarted(&turn, error.clone()));
+            self.schedule.failed(&turn.plan.object, Retry::WhenSecretChanges);
+            return;
+        }
+        let slot = Slot::new(Arc::clone(&self.slots), slot);
+        let work = Arc::clone(&self.shared).take(turn.clone(), slot, self.turns.send.clone());
+        let task = self.turns.tasks.spawn(Box::pin(work));
+        self.turns.running.insert(task.id(), turn);
+    }
+
+    fn take_in(&mut self, ended: Ended, refused: &mut Option<RunError>, reports: &mut Vec<RunReport>) {
+        if refused.is_none() {
+            *refused = refusal(&ended);
+        }
+        reports.push(ended.report.clone());
+        self.settle(ended);
     }
 
     /// Keeps what a run leaves for the next one.
-    fn settle(&mut self, object: &ObjectName, outcome: Result<Memory>) {
+    fn settle(&mut self, ended: Ended) {
+        let Ended {
+            object,
+            report,
+            outcome,
+        } = ended;
+        let is_long = match report.kind {
+            RunKind::Initial | RunKind::Incremental => false,
+            RunKind::Verify | RunKind::Reconcile | RunKind::Refresh => true,
+        };
         match outcome {
-            Ok(memory) => {
-                self.memory.insert(object.clone(), memory);
-                self.schedule.succeeded(object);
+            Ok(known) => {
+                self.known.insert(object.clone(), known);
+                let schedule = if is_long { &mut self.long_schedule } else { &mut self.schedule };
+                schedule.succeeded(&object);
             }
             Err(Error::Cancelled) => {}
             Err(error) => {
-                log(&error, Some(object));
+                log(&error, Some(&object));
                 if matches!(error, Error::Fenced { .. }) {
-                    self.memory.remove(object);
+                    self.known.remove(&object);
                 }
                 if matches!(error, Error::Fenced { .. } | Error::Database { .. }) {
                     // The state's tables may be gone: the schema was dropped, or the file moved away.
                     self.prepared = false;
                 }
-                self.schedule.failed(object, error.retry());
+                let schedule = if is_long { &mut self.long_schedule } else { &mut self.schedule };
+                schedule.failed(&object, error.retry());
             }
         }
+    }
+}
+
+/// Sleeps for `left`; forever where there is no end.
+async fn sleep(clock: &SharedClock, left: Option<Duration>) {
+    match left {
+        Some(left) => clock.sleep(left).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -376,11 +481,19 @@ impl TickRequest {
     /// An object that is asked for and not there.
     fn unknown(&self, plans: &[Arc<ObjectPlan>]) -> Option<&str> {
         let is_known = |name: &&String| plans.iter().any(|plan| plan.object.as_str().eq_ignore_ascii_case(name));
-        self.objects
-            .iter()
-            .flatten()
+        let objects = self.objects.iter().flatten();
+        objects
+            .chain(self.confirm.keys())
             .find(|name| !is_known(name))
             .map(String::as_str)
+    }
+
+    /// The token that lets go held deletes of this object.
+    fn token(&self, object: &ObjectName) -> Option<&str> {
+        let mut tokens = self.confirm.iter();
+        tokens
+            .find(|(name, _)| name.eq_ignore_ascii_case(object.as_str()))
+            .map(|(_, token)| token.as_str())
     }
 
     /// Whether the request asks for this object.

@@ -4,20 +4,56 @@
 //! (salesforce-api.md 6.5). Every read is ordered by a key that is unique and that a later query can go on from, because
 //! a locator may die at any page, even the last one (salesforce-api.md 12, 14): `Id` for a load of everything, and
 //! `SystemModstamp, Id` for changes, since many rows may share one second (salesforce-api.md 6.3, 2).
+//!
+//! What is selected and from where is a [`Shape`]; which of its rows, a [`Rows`]. The condition of a plan belongs to the
+//! shape: whoever reads without it does so on purpose, to find the rows that do not meet it any more (design 6.6).
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
 use jiff::Timestamp;
+use salesforce::SelectList;
 
-use crate::plan::ObjectPlan;
+use crate::plan::{FieldPath, Link, ObjectName, ObjectPlan};
+
+/// Most characters of a statement (salesforce-api.md 7), with room for what a query that goes on behind a row adds.
+const STATEMENT: usize = 100_000 - 500;
+
+/// Characters of an Id in a list: quotes, comma and space.
+const ID: usize = 18 + 4;
+
+/// What is selected, and from where.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    /// The object.
+    pub(crate) object: ObjectName,
+    /// The select list.
+    pub(crate) select: Vec<FieldPath>,
+    /// The same for the reader of pages.
+    pub(crate) list: SelectList,
+    /// Position of Id.
+    pub(crate) id: usize,
+    /// Position of SystemModstamp.
+    pub(crate) stamp: usize,
+    /// Whether describe has IsDeleted.
+    pub(crate) has_deleted: bool,
+    /// Beside what [`Rows`] asks for.
+    pub(crate) condition: Option<String>,
+}
 
 /// Which rows, and in which order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Rows {
     /// All live rows by Id.
     Live,
     /// Rows whose stamp is not older than this, by stamp and Id; deleted ones too.
     ChangedSince(Timestamp),
+    /// Rows with one of these values in a reference or Id field, by Id; deleted ones too.
+    Among {
+        /// The field.
+        field: Arc<str>,
+        /// Ids, not more than [`Shape::ids_at_once`].
+        ids: Arc<[String]>,
+    },
 }
 
 /// A row behind which another query may go on.
@@ -29,17 +65,78 @@ pub(crate) struct Position {
     pub(crate) id: String,
 }
 
-/// The query for `rows` behind `after`, at most `limit` of them.
+impl Shape {
+    fn new(object: &ObjectName, select: Vec<FieldPath>, has_deleted: bool, condition: Option<String>) -> Arc<Self> {
+        let position = |name: &str| {
+            let own = |path: &FieldPath| path.relationship.is_none() && *path.field == *name;
+            select.iter().position(own).unwrap_or_default()
+        };
+        Arc::new(Self {
+            object: object.clone(),
+            list: SelectList::new(select.iter().map(ToString::to_string)),
+            id: position("Id"),
+            stamp: position("SystemModstamp"),
+            select,
+            has_deleted,
+            condition,
+        })
+    }
+
+    /// Whole rows of a plan, of those that meet its condition.
+    pub(crate) fn whole(plan: &ObjectPlan) -> Arc<Self> {
+        let condition = plan.condition.as_ref().map(|condition| condition.soql.clone());
+        Self::new(&plan.object, plan.select.clone(), plan.is_deleted.is_some(), condition)
+    }
+
+    /// Id and stamp, of rows that meet the plan's condition.
+    pub(crate) fn listing(plan: &ObjectPlan) -> Arc<Self> {
+        let select = vec![FieldPath::own("Id"), FieldPath::own("SystemModstamp")];
+        let condition = plan.condition.as_ref().map(|condition| condition.soql.clone());
+        Self::new(&plan.object, select, plan.is_deleted.is_some(), condition)
+    }
+
+    /// Id and stamp, whether or not the row meets the condition.
+    pub(crate) fn stamps(plan: &ObjectPlan) -> Arc<Self> {
+        let select = vec![FieldPath::own("Id"), FieldPath::own("SystemModstamp")];
+        Self::new(&plan.object, select, plan.is_deleted.is_some(), None)
+    }
+
+    /// Parents.
+    pub(crate) fn parents(link: &Link) -> Arc<Self> {
+        Self::new(&link.parent, link.select.clone(), link.is_deleted.is_some(), None)
+    }
+
+    /// How many Ids fit in a query of this shape, at most one page (2000) of them.
+    pub(crate) fn ids_at_once(&self) -> usize {
+        let none = Rows::Among {
+            field: Arc::from("Id"),
+            ids: Arc::from([]),
+        };
+        let left = STATEMENT.saturating_sub(statement(self, &none, None, None).len());
+        (left / ID).clamp(1, 2000)
+    }
+}
+
+/// The query for whole `rows` of a plan behind `after`, at most `limit` of them.
 pub(crate) fn query(plan: &ObjectPlan, rows: &Rows, after: Option<&Position>, limit: Option<u32>) -> String {
+    statement(&Shape::whole(plan), rows, after, limit)
+}
+
+/// The query for `rows` behind `after`, at most `limit` of them.
+pub(crate) fn statement(shape: &Shape, rows: &Rows, after: Option<&Position>, limit: Option<u32>) -> String {
     let mut conditions = Vec::new();
     let order = match rows {
         Rows::Live => {
-            if plan.is_deleted.is_some() {
+            if shape.has_deleted {
                 conditions.push("IsDeleted = false".to_owned());
             }
-            if let Some(position) = after {
-                conditions.push(format!("Id > {}", text(&position.id)));
-            }
+            conditions.extend(behind(after));
+            "Id"
+        }
+        Rows::Among { field, ids } => {
+            let ids: Vec<String> = ids.iter().map(|id| text(id)).collect();
+            conditions.push(format!("{field} IN ({})", ids.join(", ")));
+            conditions.extend(behind(after));
             "Id"
         }
         Rows::ChangedSince(from) => {
@@ -58,13 +155,14 @@ pub(crate) fn query(plan: &ObjectPlan, rows: &Rows, after: Option<&Position>, li
             "SystemModstamp, Id"
         }
     };
+    conditions.extend(shape.condition.clone());
     let mut soql = String::from("SELECT ");
-    for (position, path) in plan.select.iter().enumerate() {
+    for (position, path) in shape.select.iter().enumerate() {
         let separator = if position == 0 { "" } else { ", " };
         // Writing into a String cannot fail.
         write!(soql, "{separator}{path}").ok();
     }
-    write!(soql, " FROM {}", plan.object).ok();
+    write!(soql, " FROM {}", shape.object).ok();
     if !conditions.is_empty() {
         write!(soql, " WHERE {}", conditions.join(" AND ")).ok();
     }
@@ -73,6 +171,11 @@ pub(crate) fn query(plan: &ObjectPlan, rows: &Rows, after: Option<&Position>, li
         write!(soql, " LIMIT {limit}").ok();
     }
     soql
+}
+
+/// Rows behind one, in the order of Ids.
+fn behind(after: Option<&Position>) -> Option<String> {
+    after.map(|position| format!("Id > {}", text(&position.id)))
 }
 
 /// A string literal (salesforce-api.md 7, escapes). Ids have no character that needs it; a value that came over the wire
@@ -176,5 +279,50 @@ mod tests {
     #[test]
     fn a_quote_cannot_leave_its_literal() {
         assert_eq!(text(r"a' OR Id != '\"), r"'a\' OR Id != \'\\'");
+    }
+
+    #[test]
+    fn the_condition_stands_beside_everything_but_stamps() {
+        let mut plan = fixture::contact();
+        plan.condition = Some(crate::plan::Condition {
+            soql: "(Country = 'DE' OR Country = null)".to_owned(),
+        });
+        let ids = Rows::Among {
+            field: Arc::from("Id"),
+            ids: Arc::from(["003A".to_owned(), "003B".to_owned()]),
+        };
+        let after = Position {
+            stamp: None,
+            id: "003A".to_owned(),
+        };
+        assert_eq!(
+            statement(&Shape::listing(&plan), &ids, Some(&after), None),
+            "SELECT Id, SystemModstamp FROM Contact WHERE Id IN ('003A', '003B') AND Id > '003A' AND \
+             (Country = 'DE' OR Country = null) ORDER BY Id"
+        );
+        assert_eq!(
+            statement(&Shape::stamps(&plan), &Rows::Live, None, None),
+            "SELECT Id, SystemModstamp FROM Contact WHERE IsDeleted = false ORDER BY Id"
+        );
+    }
+
+    #[test]
+    fn a_list_of_ids_fits_into_a_statement() {
+        let mut plan = fixture::contact();
+        assert_eq!(Shape::whole(&plan).ids_at_once(), 2000);
+        let wide = (0..4000).map(|field| FieldPath::own(format!("Field_{field:04}__c")));
+        plan.select.extend(wide);
+        let shape = Shape::whole(&plan);
+        let ids = vec!["003000000000001AAA".to_owned(); shape.ids_at_once()];
+        assert!(ids.len() > 500 && ids.len() < 2000, "{}", ids.len());
+        let rows = Rows::Among {
+            field: Arc::from("Id"),
+            ids: Arc::from(ids),
+        };
+        let after = Position {
+            stamp: None,
+            id: "003000000000001AAA".to_owned(),
+        };
+        assert!(statement(&shape, &rows, Some(&after), Some(2000)).len() < 100_000);
     }
 }

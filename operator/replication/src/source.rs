@@ -23,14 +23,14 @@
 
 use std::{ops::ControlFlow, sync::Arc};
 
-use salesforce::{Client, Page, QueryScope, RecordSink, SelectList};
+use salesforce::{Client, Page, QueryScope, RecordSink};
 use tokio::{
     runtime::Handle,
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::JoinSet,
 };
 
-use crate::{batch::Batch, budget::ByteBudget, plan::ObjectPlan, retry::Retries};
+use crate::{batch::Batch, budget::ByteBudget, retry::Retries, soql::Shape};
 
 /// Batches between the parser and the database (design section 5).
 const BATCHES_AHEAD: usize = 4;
@@ -42,8 +42,6 @@ const PAGES: usize = 2;
 #[derive(Debug, Clone)]
 pub(crate) struct Feed {
     client: Client,
-    select: Arc<SelectList>,
-    width: usize,
     budget: ByteBudget,
     pub(crate) retries: Retries,
 }
@@ -108,14 +106,19 @@ struct Held {
 }
 
 impl Feed {
-    pub(crate) fn new(plan: &ObjectPlan, client: Client, budget: &ByteBudget, retries: Retries) -> Self {
-        let select = SelectList::new(plan.select.iter().map(ToString::to_string));
+    pub(crate) fn new(client: Client, budget: &ByteBudget, retries: Retries) -> Self {
         Self {
             client,
-            select: Arc::new(select),
-            width: plan.select.len(),
             budget: budget.with_reserve(),
             retries,
+        }
+    }
+
+    /// The same with a reserve of its own: for a query that is read while another one waits half read.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            budget: self.budget.with_reserve(),
+            ..self.clone()
         }
     }
 
@@ -127,12 +130,12 @@ impl Feed {
 
 impl Source {
     /// Starts a query.
-    pub(crate) fn start(feed: &Feed, soql: String, wanted: Pages) -> Self {
+    pub(crate) fn start(feed: &Feed, shape: &Arc<Shape>, soql: String, wanted: Pages) -> Self {
         let (pages, fetched) = mpsc::channel(1);
         let (items, received) = mpsc::channel(BATCHES_AHEAD);
         let mut tasks = JoinSet::new();
         tasks.spawn(fetch(feed.clone(), soql, wanted, pages));
-        tasks.spawn(parse(feed.clone(), wanted, fetched, items));
+        tasks.spawn(parse(feed.clone(), Arc::clone(shape), wanted, fetched, items));
         Self {
             items: received,
             _tasks: tasks,
@@ -179,6 +182,7 @@ async fn fetch(feed: Feed, soql: String, wanted: Pages, pages: mpsc::Sender<sale
 /// Parses page after page, each on a blocking thread.
 async fn parse(
     feed: Feed,
+    shape: Arc<Shape>,
     wanted: Pages,
     mut pages: mpsc::Receiver<salesforce::Result<Held>>,
     items: mpsc::Sender<Result<Item, Failure>>,
@@ -206,10 +210,10 @@ async fn parse(
             return;
         }
         let done = held.page.done();
-        let mut filler = Filler::new(&feed, first_page, items.clone());
-        let select = Arc::clone(&feed.select);
+        let mut filler = Filler::new(&feed, shape.select.len(), first_page, items.clone());
+        let shape = Arc::clone(&shape);
         let read = tokio::task::spawn_blocking(move || {
-            let read = held.page.read_records(&select, &mut filler);
+            let read = held.page.read_records(&shape.list, &mut filler);
             drop(held);
             if read.is_ok() {
                 filler.hand_on();
@@ -253,8 +257,8 @@ struct Filler {
 }
 
 impl Filler {
-    fn new(feed: &Feed, first_page: bool, items: mpsc::Sender<Result<Item, Failure>>) -> Self {
-        let (width, budget) = (feed.width, feed.budget.clone());
+    fn new(feed: &Feed, width: usize, first_page: bool, items: mpsc::Sender<Result<Item, Failure>>) -> Self {
+        let budget = feed.budget.clone();
         Self {
             batch: None,
             width,

@@ -7,13 +7,17 @@
 //! A resource that is suspended has no runs, and that is no error: somebody wanted it. An operator would wait for the
 //! resource to change; a file is read once and not watched, so waiting would be for ever, and the process ends.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crds::{Reason, Schedule};
 use jiff::Timestamp;
 use replication::{
     connect::Session,
-    progress::{RunError, RunKind, RunReport},
+    guard::HeldDeletes,
+    progress::{Drift, RunError, RunKind, RunReport},
     replicator::{TickReport, TickRequest},
     retry::{ACROSS_TICKS, SystemRandomness},
 };
@@ -44,7 +48,8 @@ struct RunOutput<'a> {
 /// Replicates.
 pub(crate) async fn run(arguments: Run, context: &Context) -> Result<Exit, Failure> {
     // Before signals are listened to: standard input may be a terminal, and who waits at it must be able to leave.
-    let prepared = Prepared::load(&arguments.source.source, context)?;
+    let mut prepared = Prepared::load(&arguments.source.source, context)?;
+    prepared.adopt(arguments.adopt.clone());
     if prepared.resource.spec.suspend {
         context
             .printer
@@ -82,6 +87,8 @@ async fn replicate(
         once,
         kind,
         objects: wanted,
+        confirm_deletes,
+        adopt: _,
     } = arguments;
     let schedule = Schedule::new(&prepared.resource.spec.trigger)
         .map_err(|_checked| Failure::Defect("a checked trigger is none".to_owned()))?;
@@ -93,6 +100,8 @@ async fn replicate(
         kind: kind.map(RunKind::from),
         objects: (!wanted.is_empty()).then(|| chosen.iter().cloned().collect()),
         only_due: !once,
+        confirm: confirm_deletes.into_iter().collect(),
+        until: None,
     };
     let replicator = prepared.identity.to_string();
     if once || matches!(schedule, Schedule::Manual) {
@@ -113,6 +122,7 @@ async fn replicate(
         } else {
             context.printer.next(&output, || Some(text(&report)))?;
         }
+        tell_findings(&report, "--once --confirm-deletes", &context.printer);
         tell_errors(&report, &context.printer);
         if !once {
             context.printer.remark(
@@ -122,8 +132,10 @@ async fn replicate(
         return Ok(Exit::of_tick(&report));
     }
     tracing::info!(%replicator, trigger = %schedule, objects = chosen.join(","), "replicating");
+    let mut standing = Standing::default();
     let tell = |report: &TickReport| {
         log(report);
+        standing.log(report);
         context.printer.next(
             &RunOutput {
                 replicator: &replicator,
@@ -189,6 +201,9 @@ impl From<Kind> for RunKind {
         match kind {
             Kind::Initial => Self::Initial,
             Kind::Incremental => Self::Incremental,
+            Kind::Verify => Self::Verify,
+            Kind::Reconcile => Self::Reconcile,
+            Kind::Refresh => Self::Refresh,
         }
     }
 }
@@ -214,7 +229,12 @@ fn text(report: &TickReport) -> String {
             error,
             ..
         } = run;
-        let state = error.as_ref().map_or("ok", |error| error.reason);
+        let state = match (error, run.held.is_some(), run.rejected) {
+            (Some(error), _, _) => error.reason,
+            (None, true, _) => "DeleteGuard",
+            (None, false, 1..) => "RowsRejected",
+            (None, false, 0) => "ok",
+        };
         let numbers = [*rows_read, *rows_written, *rows_deleted, *api_calls].map(printer::grouped);
         let [read, written, deleted, calls] = numbers;
         let time = seconds(run.start_time, run.end_time);
@@ -249,6 +269,57 @@ fn seconds(start: Timestamp, end: Timestamp) -> String {
     }
 }
 
+/// What is not as it should be although the runs came to their end, each thing once.
+fn tell_findings(report: &TickReport, confirm: &str, printer: &Printer) {
+    let mut told = BTreeSet::new();
+    let mut tell = |text: String| {
+        if told.insert(text.clone()) {
+            printer.remark(&text);
+        }
+    };
+    for run in &report.runs {
+        let RunReport { object, table, .. } = run;
+        for degradation in &run.degraded {
+            tell(format!("warning: {}", degradation.message));
+        }
+        if let Some(drift) = run.drift.filter(|drift| *drift != Drift::default()) {
+            let Drift {
+                missing,
+                differing,
+                surplus,
+            } = drift;
+            tell(format!(
+                "{object}: comparing everything found {missing} rows missing, {differing} differing and {surplus} too many; \
+                 they are mended now, apart from deletes that are held"
+            ));
+        }
+    }
+    // What an object's last run says is how it stands.
+    let last: BTreeMap<&str, &RunReport> = report.runs.iter().map(|run| (run.object.as_str(), run)).collect();
+    for (object, run) in last {
+        if let Some(HeldDeletes { count, token }) = &run.held {
+            tell(format!(
+                "error: {object}: {count} deletes are held, since that is more than spec.consistency.maxDeletePercent allows: \
+                 the rows stay in table {}; where they are meant, let exactly them go by {confirm} {object}={token}",
+                run.table
+            ));
+        }
+        if run.rejected > 0 {
+            tell(format!(
+                "error: {object}: {} rows have values that do not fit their columns and stay as they were; _rejected_row lists \
+                 them",
+                run.rejected
+            ));
+        }
+        if let Some(kind) = run.changing {
+            tell(format!(
+                "{object}: the resource or the org has changed; the rows of table {} are as they were until a {kind:?} is complete",
+                run.table
+            ));
+        }
+    }
+}
+
 /// Errors of a tick on standard error, each with its object. That a run was stopped is not one: somebody wanted it.
 fn tell_errors(report: &TickReport, printer: &Printer) {
     let told = |error: &&RunError| error.reason.parse() != Ok(Reason::Cancelled);
@@ -264,6 +335,39 @@ fn tell_errors(report: &TickReport, printer: &Printer) {
                 format!("{}: ", run.object)
             };
             printer.remark(&format!("error: {named}{}", error.message));
+        }
+    }
+}
+
+/// What was logged of how objects stand, so that each change is one line and a week of held deletes is not two thousand.
+#[derive(Debug, Default)]
+struct Standing(BTreeMap<String, (Option<HeldDeletes>, u64, Option<RunKind>, Vec<String>)>);
+
+impl Standing {
+    fn log(&mut self, report: &TickReport) {
+        for run in &report.runs {
+            if run.error.is_some() {
+                continue;
+            }
+            let degraded: Vec<String> = run.degraded.iter().map(|found| found.message.clone()).collect();
+            let now = (run.held.clone(), run.rejected, run.changing, degraded);
+            let before = self.0.insert(run.object.clone(), now.clone()).unwrap_or_default();
+            let (object, rejected) = (&run.object, run.rejected);
+            if let Some(HeldDeletes { count, token }) = run.held.as_ref().filter(|_| now.0 != before.0) {
+                tracing::error!(%object, count, confirm = format!("{object}={token}"), "deletes are held");
+            }
+            if rejected > 0 && rejected != before.1 {
+                tracing::error!(%object, rejected, "rows are rejected, see _rejected_row");
+            }
+            if now.2 != before.2 {
+                match run.changing {
+                    Some(kind) => tracing::warn!(%object, until = ?kind, "the plan has changed, rows are as they were"),
+                    None => tracing::info!(%object, "rows are as the plan has them"),
+                }
+            }
+            for message in now.3.iter().filter(|message| !before.3.contains(message)) {
+                tracing::warn!(%object, message, "degraded");
+            }
         }
     }
 }

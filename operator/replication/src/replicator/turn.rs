@@ -1,25 +1,45 @@
-//! One object's turn in a tick: what it needs, and what came of it.
+//! One object's turn: the runs that it needs, one after the other, and what came of each.
 //!
 //! The turn runs in a task of its own. It opens the object's table, reads the state before it reads Salesforce, and finds
-//! out from the two what there is to do. What it learns goes back with its report; it keeps nothing.
+//! out from the two what there is to do ([`needs`](super::needs)): the Incremental or Initial first, then the long kinds that
+//! are due. A long run may outlive the tick that began it; when the next tick's Incremental is due meanwhile, it makes
+//! room for it at the end of a segment (design 6.2). Each run is reported when it ends; the turn keeps nothing.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use salesforce::Client;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::Environment;
+use super::{
+    Environment,
+    needs::{self, Need},
+};
 use crate::{
     Error, Result,
-    destination::{Destination, ObjectTable as _},
-    plan::{ObjectName, ObjectPlan},
-    progress::{Event, RunError, RunKind, RunReport},
+    destination::{Capabilities, ColumnInUse, Destination, ObjectTable},
+    guard::HeldDeletes,
+    plan::{Deletes, ObjectName, ObjectPlan},
+    progress::{Degradation, Event, RunError, RunKind, RunReport},
     retry::Retries,
-    run::{Context, Memory, Tally, incremental, initial, segment::Limits},
+    run::{
+        Context, Memory, Slot, Tally, incremental, initial,
+        listing::{self, Begin, Passed},
+        segment::Limits,
+        verify::{self, Verified},
+    },
+    soql::Shape,
     source::Feed,
-    state::{Owner, Phase, State},
+    state::{ListingKind, Owner, Phase, State},
 };
 
 /// What the tasks of all objects need.
@@ -30,43 +50,56 @@ pub(super) struct Shared<D> {
     pub(super) destination: D,
     pub(super) environment: Environment,
     pub(super) overlap: Duration,
+    pub(super) max_delete_percent: u8,
 }
 
-/// One object's turn in a tick.
+/// One object's turn.
 #[derive(Debug, Clone)]
 pub(super) struct Turn {
     pub(super) plan: Arc<ObjectPlan>,
     pub(super) asked: Option<RunKind>,
-    pub(super) memory: Option<Memory>,
+    /// Held deletes that somebody confirms.
+    pub(super) confirm: Option<String>,
+    pub(super) known: Option<Known>,
+    /// Long kinds wait after a failure.
+    pub(super) long_waits: bool,
+    /// Set when an Incremental is due while a long run is under way.
+    pub(super) due: Arc<AtomicBool>,
     pub(super) cancel: CancellationToken,
 }
 
-/// What came of it.
+/// What is known of an object between its runs.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) memory: Memory,
+    pub(super) held: Option<HeldDeletes>,
+    pub(super) in_use: Vec<ColumnInUse>,
+}
+
+/// What came of a run.
 #[derive(Debug)]
 pub(super) struct Ended {
+    pub(super) object: ObjectName,
     pub(super) report: RunReport,
-    pub(super) outcome: Result<Memory>,
+    pub(super) outcome: Result<Known>,
 }
 
-/// What came of an object's turn.
-pub(super) enum Turned {
-    /// A run.
-    Ran(Box<Ended>),
-    /// It is past the kind of run that was asked for.
-    NothingToDo,
-}
-
-/// What a run has learned before it ends, for the report of one that fails.
-struct Seen {
+/// A run under way, as far as its report needs it.
+struct Measure {
     kind: RunKind,
+    start_time: Timestamp,
+    client: Client,
+    tally: Tally,
     state: Option<State>,
 }
 
-/// What an object's state asks for.
-enum Need {
-    Initial(Option<State>),
-    Incremental { state: State, from: Timestamp },
-    Nothing,
+/// How one call of a run ended.
+enum Performed {
+    Done(Memory, Vec<ColumnInUse>),
+    /// A listing made room.
+    Yielded(Memory),
+    /// Salesforce's log does not reach back so far: a Reconcile takes the place of this Verify.
+    Beyond,
 }
 
 impl<D: Destination> Shared<D> {
@@ -86,132 +119,88 @@ impl<D: Destination> Shared<D> {
         false
     }
 
-    /// One object's turn: opens its table, reads its state, runs what it needs.
-    pub(super) async fn take(self: Arc<Self>, turn: Turn) -> Turned {
-        let start_time = self.environment.clock.now();
-        let client = self.client.counted();
-        let tally = Tally::default();
-        let mut seen = Seen {
-            kind: turn.presumed(),
+    /// One object's turn.
+    pub(super) async fn take(self: Arc<Self>, turn: Turn, slot: Slot, reports: mpsc::UnboundedSender<Ended>) {
+        let span = tracing::info_span!("run", replicator = self.owner.replicator, object = %turn.plan.object);
+        let taken = Taken {
+            shared: &self,
+            turn: &turn,
+            slot,
+            reports,
+        };
+        Box::pin(taken.go()).instrument(span).await;
+    }
+
+    fn measure(&self, kind: RunKind) -> Measure {
+        Measure {
+            kind,
+            start_time: self.environment.clock.now(),
+            client: self.client.counted(),
+            tally: Tally::default(),
             state: None,
-        };
-        let outcome = {
-            let span = tracing::info_span!("run", replicator = self.owner.replicator, object = %turn.plan.object);
-            let run = Box::pin(self.run(&turn, &client, &tally, &mut seen).instrument(span));
-            tokio::select! {
-                biased;
-                () = turn.cancel.cancelled() => Err(Error::Cancelled),
-                outcome = run => outcome,
-            }
-        };
-        let outcome = match outcome {
-            Ok(None) => return Turned::NothingToDo,
-            Ok(Some(memory)) => Ok(memory),
-            Err(error) => Err(error),
-        };
-        let Seen { kind, state } = seen;
-        let known = outcome.as_ref().ok();
-        let report = RunReport {
-            object: turn.plan.object.to_string(),
-            table: turn.plan.table.to_string(),
+        }
+    }
+
+    fn report(&self, turn: &Turn, measure: &Measure, outcome: &Result<Known>) -> RunReport {
+        let Measure {
             kind,
             start_time,
+            client,
+            tally,
+            state,
+        } = measure;
+        let known = outcome.as_ref().ok().or(turn.known.as_ref().filter(|_| state.is_none()));
+        let memory = known.map(|known| &known.memory);
+        let state = memory.map(|memory| &memory.state).or(state.as_ref());
+        let is_listing = matches!(kind, RunKind::Reconcile | RunKind::Refresh);
+        let mut degraded = degraded_by(&turn.plan);
+        degraded.extend(known.iter().flat_map(|known| &known.in_use).map(|in_use| degraded_column(&turn.plan, in_use)));
+        RunReport {
+            object: turn.plan.object.to_string(),
+            table: turn.plan.table.to_string(),
+            kind: *kind,
+            start_time: *start_time,
             end_time: self.environment.clock.now(),
             rows_read: tally.rows_read(),
             rows_written: tally.rows_written(),
             rows_deleted: tally.rows_deleted(),
             api_calls: client.calls(),
             removed_characters: tally.removed_characters(),
-            rows: known
-                .map(|memory| &memory.state)
-                .or(state.as_ref())
-                .map_or(0, |state| state.rows),
-            watermark: known.map_or_else(
+            rows: state.map_or(0, |state| state.rows),
+            watermark: memory.map_or_else(
                 || state.and_then(|state| state.checkpoint.watermark),
                 |memory| memory.watermark,
             ),
+            rejected: state.map_or(0, |state| state.rejected),
+            held: known.and_then(|known| known.held.clone()),
+            drift: is_listing.then(|| tally.drift()),
+            changing: state
+                .filter(|state| state.checkpoint.phase == Phase::Live)
+                .and_then(|state| needs::change(&turn.plan, state)),
+            degraded,
             error: outcome.as_ref().err().map(RunError::from),
-        };
-        self.tell_end(&turn.plan.object, &report);
-        Turned::Ran(Box::new(Ended { report, outcome }))
-    }
-
-    /// `None` where there is nothing of the asked kind to do.
-    async fn run(&self, turn: &Turn, client: &Client, tally: &Tally, seen: &mut Seen) -> Result<Option<Memory>> {
-        let plan = &turn.plan;
-        let environment = &self.environment;
-        let mut table = self.destination.open(Arc::clone(plan), self.owner.clone()).await?;
-        let state = fits(plan, table.read_state().await?)?;
-        seen.state.clone_from(&state);
-        let need = turn.need(state)?;
-        seen.kind = match &need {
-            Need::Initial(_) => RunKind::Initial,
-            Need::Incremental { .. } => RunKind::Incremental,
-            Need::Nothing => return Ok(None),
-        };
-        let retries = Retries::new(Arc::clone(&environment.clock), Arc::clone(&environment.random));
-        let context = Context {
-            plan,
-            kind: seen.kind,
-            feed: Feed::new(plan, client.clone(), &environment.budget, retries),
-            clock: &environment.clock,
-            observer: environment.observer.as_ref(),
-            limits: Limits::new(
-                environment
-                    .tuning
-                    .segment_rows
-                    .unwrap_or(self.destination.capabilities().segment_rows),
-            ),
-            overlap: self.overlap,
-            tally,
-        };
-        context.tell(&Event::Started);
-        match need {
-            Need::Initial(state) => Box::pin(initial::run(&context, &mut table, state.as_ref()))
-                .await
-                .map(Some),
-            Need::Incremental { state, from } => {
-                let memory = Box::pin(incremental::run(&context, &mut table, &state, from)).await?;
-                if turn.memory.is_none() {
-                    // The resource may name indexes that it did not name at the first load. After the rows, which must
-                    // not wait for them.
-                    table.build_indexes().await?;
-                }
-                Ok(Some(memory))
-            }
-            Need::Nothing => Ok(None),
         }
     }
 
-    /// The report of an object whose turn did not begin.
-    pub(super) fn unstarted(&self, turn: &Turn, at: Timestamp, error: RunError) -> RunReport {
-        let report = RunReport {
-            object: turn.plan.object.to_string(),
-            table: turn.plan.table.to_string(),
-            kind: turn.presumed(),
-            start_time: at,
-            end_time: self.environment.clock.now(),
-            rows_read: 0,
-            rows_written: 0,
-            rows_deleted: 0,
-            api_calls: 0,
-            removed_characters: 0,
-            rows: turn.memory.as_ref().map_or(0, |memory| memory.state.rows),
-            watermark: turn.memory.as_ref().and_then(|memory| memory.watermark),
-            error: Some(error),
-        };
+    /// A turn that did not begin, since an earlier one was refused by Salesforce for its credentials.
+    pub(super) fn unstarted(&self, turn: &Turn, error: RunError) -> RunReport {
+        let measure = self.measure(turn.presumed());
+        let cancelled = Err(Error::Cancelled);
+        let mut report = self.report(turn, &measure, &cancelled);
+        report.error = Some(error);
         self.tell_end(&turn.plan.object, &report);
         report
     }
 
     /// A turn whose task panicked.
-    pub(super) fn broken(&self, turn: &Turn, start: Timestamp) -> Ended {
+    pub(super) fn broken(&self, turn: &Turn) -> Ended {
         let error = Error::Internal(format!(
             "the run of {} panicked; the log has its place, which is what a report of this defect needs",
             turn.plan.object
         ));
         Ended {
-            report: self.unstarted(turn, start, RunError::from(&error)),
+            object: turn.plan.object.clone(),
+            report: self.unstarted(turn, RunError::from(&error)),
             outcome: Err(error),
         }
     }
@@ -236,80 +225,339 @@ impl<D: Destination> Shared<D> {
     }
 }
 
-impl Turn {
-    /// The kind of run as far as it is known before the state is read.
-    fn presumed(&self) -> RunKind {
-        match (&self.memory, self.asked) {
-            (Some(_), _) => RunKind::Incremental,
-            (None, asked) => asked.unwrap_or(RunKind::Initial),
+/// A turn under way.
+struct Taken<'a, D> {
+    shared: &'a Shared<D>,
+    turn: &'a Turn,
+    slot: Slot,
+    reports: mpsc::UnboundedSender<Ended>,
+}
+
+impl<D: Destination> Taken<'_, D> {
+    async fn go(self) {
+        let mut measure = self.shared.measure(self.turn.presumed());
+        let opened = self.unless_cancelled(self.open(&mut measure.state)).await;
+        let (mut table, state) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return drop(self.end(&measure, Err(error))),
+        };
+        let need = match needs::first(self.turn, state) {
+            Ok(need) => need,
+            Err(error) => return drop(self.end(&measure, Err(error))),
+        };
+        let mut known = match need {
+            Need::Nothing => return,
+            Need::Long(memory) => self.known(memory),
+            Need::Initial(_) | Need::Incremental { .. } | Need::Verify { .. } | Need::Listing { .. } => {
+                measure.kind = need.kind();
+                let done = self.unless_cancelled(self.first(&measure, &mut table, need)).await;
+                match self.end(&measure, done) {
+                    Some(known) => known,
+                    None => return,
+                }
+            }
+        };
+        let mut next: VecDeque<RunKind> = VecDeque::new();
+        let mut done = Vec::new();
+        loop {
+            let kind = match next.pop_front() {
+                Some(kind) => kind,
+                None => match self.due(&known, &done).await {
+                    Some(kind) => kind,
+                    None => return,
+                },
+            };
+            done.push(kind);
+            let ended = self.long(kind, &mut table, known).await;
+            known = match ended {
+                Some((known, RunKind::Refresh)) => {
+                    // What it wrote may be older than what was there: an Incremental and a Verify from the state follow, on a
+                    // table whose columns may be others now.
+                    next.extend([RunKind::Incremental, RunKind::Verify]);
+                    match self.unless_cancelled(self.open(&mut None)).await {
+                        Ok((opened, _)) => table = opened,
+                        Err(error) => {
+                            let measure = self.shared.measure(RunKind::Incremental);
+                            return drop(self.end(&measure, Err(error)));
+                        }
+                    }
+                    known
+                }
+                Some((known, _)) => known,
+                None => return,
+            };
         }
     }
 
-    /// The run that a state asks for.
-    fn need(&self, state: Option<State>) -> Result<Need> {
-        let Some(state) = state else {
-            return Ok(Need::Initial(None));
+    fn known(&self, memory: Memory) -> Known {
+        let former = self.turn.known.as_ref();
+        Known {
+            memory,
+            held: former.and_then(|known| known.held.clone()),
+            in_use: former.map(|known| known.in_use.clone()).unwrap_or_default(),
+        }
+    }
+
+    async fn unless_cancelled<R>(&self, work: impl Future<Output = Result<R>>) -> Result<R> {
+        tokio::select! {
+            biased;
+            () = self.turn.cancel.cancelled() => Err(Error::Cancelled),
+            done = work => done,
+        }
+    }
+
+    /// Reports a run. Gives back what is known where it succeeded.
+    fn end(&self, measure: &Measure, outcome: Result<Known>) -> Option<Known> {
+        let report = self.shared.report(self.turn, measure, &outcome);
+        let object = self.turn.plan.object.clone();
+        self.shared.tell_end(&object, &report);
+        let known = outcome.as_ref().ok().cloned();
+        let ended = Ended {
+            object,
+            report,
+            outcome,
         };
-        match state.checkpoint.phase {
-            Phase::Initial => Ok(Need::Initial(Some(state))),
-            Phase::Live if self.asked == Some(RunKind::Initial) => Ok(Need::Nothing),
-            Phase::Live => {
-                let remembered = self
-                    .memory
-                    .as_ref()
-                    .filter(|memory| memory.state.epoch == state.epoch)
-                    .and_then(|memory| memory.watermark);
-                let Some(from) = remembered.max(state.checkpoint.watermark) else {
-                    return Err(Error::SchemaConflict {
-                        message: format!(
-                            "{}: its state says that it is complete, and not as of when; {}",
-                            self.plan.object,
-                            anew(&self.plan)
-                        ),
-                    });
-                };
-                Ok(Need::Incremental { state, from })
+        // Nobody listens when the replicator is gone.
+        self.reports.send(ended).ok();
+        known
+    }
+
+    /// Opens the table, reads its state, confirms held deletes, and makes the table as the plan has it.
+    async fn open(&self, seen: &mut Option<State>) -> Result<(D::Table, Option<State>)> {
+        let plan = &self.turn.plan;
+        let shared = self.shared;
+        let mut table = shared.destination.open(Arc::clone(plan), shared.owner.clone()).await?;
+        let mut state = table.read_state().await?;
+        seen.clone_from(&state);
+        let now = shared.environment.clock.now();
+        if let Some(token) = &self.turn.confirm
+            && state.is_some()
+        {
+            if !table.confirm(token, now).await? {
+                return Err(Error::NotHeld {
+                    object: plan.object.clone(),
+                    held: table.held().await?,
+                });
+            }
+            state = table.read_state().await?;
+        }
+        if let Some(live) = state.as_ref().filter(|state| needs::must_adapt(plan, state)) {
+            table.create(&live.checkpoint, now).await?;
+            state = table.read_state().await?;
+        }
+        Ok((table, state))
+    }
+
+    /// The Initial or Incremental of a turn.
+    async fn first(&self, measure: &Measure, table: &mut D::Table, need: Need) -> Result<Known> {
+        let performed = self.perform(measure, table, need, Begin::Known).await?;
+        match performed {
+            Performed::Done(memory, _) => {
+                if self.turn.known.is_none() {
+                    // The resource may name indexes that it did not name at the first load. After the rows, which must
+                    // not wait for them.
+                    table.build_indexes().await?;
+                }
+                self.settle(table, memory, self.known_before(), measure).await
+            }
+            Performed::Yielded(_) | Performed::Beyond => {
+                Err(Error::Internal("a first run ended as a long one".to_owned()))
             }
         }
     }
+
+    fn known_before(&self) -> Option<Known> {
+        self.turn.known.clone()
+    }
+
+    /// What is known after a run.
+    async fn settle(
+        &self,
+        table: &mut D::Table,
+        memory: Memory,
+        former: Option<Known>,
+        measure: &Measure,
+    ) -> Result<Known> {
+        let waiting = memory.state.pending.saturating_sub(memory.state.confirmed);
+        let (held, in_use) = former.map_or((None, Vec::new()), |known| (known.held, known.in_use));
+        let wrote = measure.tally.rows_written() > 0 || measure.tally.rows_deleted() > 0;
+        let held = match held {
+            _ if waiting == 0 || self.turn.plan.deletes == Deletes::Ignore => None,
+            Some(held) if held.count == waiting && !wrote => Some(held),
+            Some(_) | None => table.held().await?,
+        };
+        Ok(Known { memory, held, in_use })
+    }
+
+    /// The next long kind that is due.
+    async fn due(&self, known: &Known, done: &[RunKind]) -> Option<RunKind> {
+        let shared = self.shared;
+        match self.turn.asked {
+            Some(RunKind::Initial | RunKind::Incremental) => None,
+            Some(asked) => (!done.contains(&asked)).then_some(asked),
+            None if self.turn.long_waits => None,
+            None => {
+                // Answered from memory; where it has to ask, the run itself would have to.
+                let server_now = shared.client.server_now().await.ok()?;
+                let now = needs::Now {
+                    wall: shared.environment.clock.now(),
+                    server: server_now,
+                };
+                needs::long(&self.turn.plan, &known.memory, now).find(|kind| !done.contains(kind))
+            }
+        }
+    }
+
+    /// A long run from its begin to its end, with the Incrementals that it makes room for. `None` where it failed.
+    async fn long(&self, kind: RunKind, table: &mut D::Table, mut known: Known) -> Option<(Known, RunKind)> {
+        let mut measure = self.shared.measure(kind);
+        let mut begin = Begin::Unknown;
+        loop {
+            measure.state = Some(known.memory.state.clone());
+            let need = match needs::of(measure.kind, &self.turn.plan, &known.memory) {
+                Ok(need) => need,
+                Err(error) => return self.end(&measure, Err(error)).map(|known| (known, kind)),
+            };
+            let performed = self.unless_cancelled(self.perform(&measure, table, need, begin)).await;
+            match performed {
+                Ok(Performed::Done(memory, in_use)) => {
+                    let mut former = known.clone();
+                    if measure.kind == RunKind::Refresh {
+                        former.in_use = in_use;
+                    }
+                    let settled = self.settle(table, memory, Some(former), &measure).await;
+                    return self.end(&measure, settled).map(|known| (known, measure.kind));
+                }
+                Ok(Performed::Beyond) => measure.kind = RunKind::Reconcile,
+                Ok(Performed::Yielded(memory)) => {
+                    begin = Begin::Known;
+                    self.turn.due.store(false, Ordering::Relaxed);
+                    known.memory = memory;
+                    known = self.incremental_between(table, &known, &measure).await?;
+                }
+                Err(error) => return self.end(&measure, Err(error)).map(|known| (known, kind)),
+            }
+        }
+    }
+
+    /// The Incremental that a listing made room for. Where it fails, the listing goes on another time.
+    async fn incremental_between(&self, table: &mut D::Table, known: &Known, listing: &Measure) -> Option<Known> {
+        let mut measure = self.shared.measure(RunKind::Incremental);
+        measure.state = Some(known.memory.state.clone());
+        let work = async {
+            let need = needs::of(RunKind::Incremental, &self.turn.plan, &known.memory)?;
+            match self.perform(&measure, table, need, Begin::Known).await? {
+                Performed::Done(memory, _) => self.settle(table, memory, Some(known.clone()), &measure).await,
+                Performed::Yielded(_) | Performed::Beyond => {
+                    Err(Error::Internal("an Incremental ended as a long run".to_owned()))
+                }
+            }
+        };
+        let done = self.unless_cancelled(work).await;
+        let ended = self.end(&measure, done);
+        if ended.is_none() {
+            self.end(listing, Err(Error::Cancelled));
+        }
+        ended
+    }
+
+    /// One call of a run.
+    async fn perform(
+        &self,
+        measure: &Measure,
+        table: &mut D::Table,
+        need: Need,
+        begin: Begin,
+    ) -> Result<Performed> {
+        let plan = &self.turn.plan;
+        let environment = &self.shared.environment;
+        let retries = Retries::new(Arc::clone(&environment.clock), Arc::clone(&environment.random));
+        let Capabilities { segment_rows, .. } = self.shared.destination.capabilities();
+        let context = Context {
+            plan,
+            kind: measure.kind,
+            feed: Feed::new(measure.client.clone(), &environment.budget, retries),
+            clock: &environment.clock,
+            observer: environment.observer.as_ref(),
+            limits: Limits::new(environment.tuning.segment_rows.unwrap_or(segment_rows)),
+            overlap: self.shared.overlap,
+            tally: &measure.tally,
+            whole: Shape::whole(plan),
+            max_delete_percent: self.shared.max_delete_percent,
+            started: environment.clock.now(),
+            slot: &self.slot,
+            due: &self.turn.due,
+        };
+        context.tell(&Event::Started);
+        let done = |memory| Performed::Done(memory, Vec::new());
+        match need {
+            Need::Initial(state) => Box::pin(initial::run(&context, table, state.as_ref())).await.map(done),
+            Need::Incremental { memory, from } => {
+                Box::pin(incremental::run(&context, table, &memory, from)).await.map(done)
+            }
+            Need::Verify { memory, from } => {
+                Ok(match Box::pin(verify::run(&context, table, &memory, from)).await? {
+                    Verified::Done(memory) => done(*memory),
+                    Verified::Beyond => Performed::Beyond,
+                })
+            }
+            Need::Listing { memory, kind } => {
+                Ok(match Box::pin(listing::run(&context, table, &memory, kind, begin)).await? {
+                    Passed::Done { memory, in_use } => Performed::Done(*memory, in_use),
+                    Passed::Yielded(memory) => Performed::Yielded(*memory),
+                })
+            }
+            Need::Long(_) | Need::Nothing => Err(Error::Internal("a run of no kind".to_owned())),
+        }
+    }
 }
 
-/// Gives the state back if it was written by the same plan. Another one needs every row read again, which is the
-/// business of Refresh; a first load that is not finished begins anew.
-pub(super) fn fits(plan: &ObjectPlan, state: Option<State>) -> Result<Option<State>> {
-    let Some(state) = state else { return Ok(None) };
-    let changed = |message: String| {
-        Err(Error::PlanChanged {
-            object: plan.object.clone(),
-            message,
-        })
-    };
-    if state.table_name != plan.table.as_str() {
-        return changed(format!(
-            "its rows are in table {}, and the resource now asks for table {}; moving to another table is not served by \
-             this version: name the former table again, or {}",
-            state.table_name,
-            plan.table,
-            anew(plan)
-        ));
+impl Turn {
+    /// The kind of run as far as it is known before the state is read.
+    fn presumed(&self) -> RunKind {
+        match (&self.known, self.asked) {
+            (Some(_), None) => RunKind::Incremental,
+            (_, Some(asked)) => asked,
+            (None, None) => RunKind::Initial,
+        }
     }
-    if state.checkpoint.phase == Phase::Live && state.checkpoint.plan_hash != plan.hash.0 {
-        return changed(format!(
-            "its plan is not the one that the rows of table {} were written with: the resource asks for other columns, \
-             templates or deletes, or the org has changed (a field was added, removed, hidden from the user or made \
-             visible, or the org's address is another); filling the table anew needs a Refresh, which this version does not \
-             serve: go back to the former mapping, undo the org's change or leave the field out, or {}",
-            plan.table,
-            anew(plan)
-        ));
-    }
-    Ok(Some(state))
 }
 
-/// How an administrator has an object loaded from the beginning.
-fn anew(plan: &ObjectPlan) -> String {
-    format!(
-        "have the object loaded anew: drop its table and delete the row with object = '{}' from _replication_state",
-        plan.object
-    )
+/// What a plan itself says of how good its object can be.
+pub(super) fn degraded_by(plan: &ObjectPlan) -> Vec<Degradation> {
+    if plan.missing_fields.is_empty() {
+        return Vec::new();
+    }
+    vec![Degradation {
+        reason: "FieldMissing",
+        message: format!(
+            "{}: the org does not have these fields, or the Salesforce user may not read them any more; their columns keep \
+             their values: {}",
+            plan.object,
+            plan.missing_fields.join(", ")
+        ),
+    }]
+}
+
+fn degraded_column(plan: &ObjectPlan, in_use: &ColumnInUse) -> Degradation {
+    let ColumnInUse { column, used_by } = in_use;
+    Degradation {
+        reason: "ColumnInUse",
+        message: format!(
+            "{}: column {column} of table {} needs another type and keeps the one it has, since {} depends on it: drop and \
+             make that anew, then have the object refreshed; until then values that do not fit reject their rows",
+            plan.object,
+            plan.table,
+            used_by.join(", ")
+        ),
+    }
+}
+
+/// Why a listing kind is the run kind.
+pub(super) fn listing_kind(kind: RunKind) -> Option<ListingKind> {
+    match kind {
+        RunKind::Reconcile => Some(ListingKind::Reconcile),
+        RunKind::Refresh => Some(ListingKind::Refresh),
+        RunKind::Initial | RunKind::Incremental | RunKind::Verify => None,
+    }
 }

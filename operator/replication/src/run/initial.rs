@@ -19,7 +19,8 @@ use crate::{
     Error, Result,
     batch::Batch,
     destination::{Contents, Deletions, Load, ObjectTable, StateWrite},
-    run::{Context, Memory, reader::Reader, segment},
+    guard::Guard,
+    run::{Context, Memory, reader::Reader, segment, verify},
     state::{Checkpoint, Phase, State},
 };
 
@@ -31,7 +32,7 @@ pub(crate) async fn run<T: ObjectTable>(context: &Context<'_>, table: &mut T, st
     let hash = &context.plan.hash.0;
     let begun = state.map(|state| &state.checkpoint);
     let mut checkpoint = begun
-        .filter(|begun| begun.plan_hash == *hash)
+        .filter(|begun| begun.phase == Phase::Initial && begun.plan_hash == *hash)
         .cloned()
         .unwrap_or_else(|| Checkpoint {
             phase: Phase::Initial,
@@ -45,22 +46,18 @@ pub(crate) async fn run<T: ObjectTable>(context: &Context<'_>, table: &mut T, st
             refreshed_at: None,
             listing: None,
         });
-    let query_start = match checkpoint.query_start {
-        Some(query_start) => query_start,
-        None => context.server_now().await?,
-    };
-    checkpoint.query_start = Some(query_start);
+    if checkpoint.query_start.is_none() {
+        first_query(context, &mut checkpoint).await?;
+    }
     let contents = table.create(&checkpoint, context.clock.now()).await?;
-    let query_start = match contents {
-        Contents::Empty if checkpoint.last_id.is_some() => {
-            let object = context.object();
-            tracing::warn!(%object, "the rows that were loaded before are gone, the load begins anew");
-            checkpoint.last_id = None;
-            context.server_now().await?
-        }
-        Contents::Empty | Contents::Rows => query_start,
-    };
-    checkpoint.query_start = Some(query_start);
+    if contents == Contents::Empty && checkpoint.last_id.is_some() {
+        let object = context.object();
+        tracing::warn!(%object, "the rows that were loaded before are gone, the load begins anew");
+        checkpoint.last_id = None;
+        first_query(context, &mut checkpoint).await?;
+    }
+    // Rows of another load: what Salesforce has no more is found by a Reconcile, which is then due at once.
+    let is_alone = contents == Contents::Empty || checkpoint.last_id.is_some();
     // Rows behind the last Id that was committed cannot be there yet.
     let load = match contents {
         Contents::Empty => Load::Direct,
@@ -78,26 +75,38 @@ pub(crate) async fn run<T: ObjectTable>(context: &Context<'_>, table: &mut T, st
     table.build_indexes().await?;
 
     let now = context.clock.now();
+    let query_start = checkpoint.query_start;
     checkpoint = Checkpoint {
         phase: Phase::Live,
         query_start: None,
-        watermark: Some(query_start),
+        watermark: query_start,
         last_id: None,
         checked_at: Some(now),
-        verified_until: None,
-        reconciled_at: None,
-        refreshed_at: None,
-        listing: None,
+        reconciled_at: is_alone.then_some(now),
+        refreshed_at: Some(now),
         ..checkpoint
+    };
+    let guard = Guard {
+        max_percent: context.max_delete_percent,
+        found_since: None,
     };
     table.begin(Load::Merge).await?;
     let counts = table
-        .commit(&checkpoint, Deletions::Apply, StateWrite::Always, now)
+        .commit(&checkpoint, Deletions::Apply(guard), StateWrite::Always, now)
         .await?;
     if !counts.is_empty() {
         context.committed(counts);
     }
-    super::remember(context, table, Some(query_start)).await
+    super::remember(context, table, query_start, checkpoint.verified_until).await
+}
+
+/// Looks at Salesforce's clock, and at what is visible, before the first query (design 6.4): a transaction that is open now
+/// commits rows which no query of this load may see.
+async fn first_query(context: &Context<'_>, checkpoint: &mut Checkpoint) -> Result<()> {
+    let query_start = context.server_now().await?;
+    checkpoint.query_start = Some(query_start);
+    checkpoint.verified_until = verify::covered_before(context, query_start).await?;
+    Ok(())
 }
 
 /// Reads and commits segments until there are no more rows.
@@ -107,7 +116,7 @@ async fn load_rows<T: ObjectTable>(
     checkpoint: &mut Checkpoint,
     load: Load,
 ) -> Result<()> {
-    let mut reader = Reader::of_live_rows(context, checkpoint.last_id.clone());
+    let mut reader = Reader::of_live_rows(context, context.whole.clone(), checkpoint.last_id.clone());
     let mut next = reader.next().await?;
     while let Some(batch) = next.take() {
         table.begin(load).await?;
@@ -135,6 +144,7 @@ async fn load_rows<T: ObjectTable>(
             segment::Filled::End => {}
             segment::Filled::Broken(error) => return Err(error),
         }
+        context.pause().await;
     }
     Ok(())
 }

@@ -5,32 +5,43 @@
 //! with its rows, and what it found out besides is in what it returns.
 //!
 //! * [`initial`]: all live rows, for the first time.
-//! * [`incremental`]: what changed since the watermark.
+//! * [`incremental`]: what changed since the watermark, and what changed parents mean for their children ([`linked`]).
+//! * [`verify`]: late commits and hard deletes, by Salesforce's log.
+//! * [`listing`]: all records by Id: Reconcile compares their stamps, Refresh reads their rows.
 //!
-//! [`segment`] and [`watermark`] are the ideas that they share, [`reader`] is how rows come in.
+//! [`segment`], [`settle`] and [`watermark`] are the ideas that they share, [`reader`] is how rows come in.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use jiff::Timestamp;
 use salesforce::clock::SharedClock;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     Error, Result,
     batch::Batch,
     destination::ObjectTable,
     plan::{ObjectName, ObjectPlan},
-    progress::{Event, Observer, RunKind},
+    progress::{Drift, Event, Observer, RunKind},
+    soql::Shape,
     source::Feed,
     state::{Counts, State},
 };
 
 pub(crate) mod incremental;
 pub(crate) mod initial;
+pub(crate) mod linked;
+pub(crate) mod listing;
 pub(crate) mod reader;
 pub(crate) mod segment;
+pub(crate) mod settle;
+pub(crate) mod verify;
 pub(crate) mod watermark;
 
 /// What one run of one object works with.
@@ -44,6 +55,42 @@ pub(crate) struct Context<'run> {
     pub(crate) limits: segment::Limits,
     pub(crate) overlap: Duration,
     pub(crate) tally: &'run Tally,
+    /// Whole rows of the plan.
+    pub(crate) whole: Arc<Shape>,
+    /// `maxDeletePercent`.
+    pub(crate) max_delete_percent: u8,
+    /// When the run began, wall clock.
+    pub(crate) started: Timestamp,
+    /// The right to run, which long runs pass on between segments.
+    pub(crate) slot: &'run Slot,
+    /// An Incremental of the object is due, which a long run makes room for.
+    pub(crate) due: &'run AtomicBool,
+}
+
+/// The right to run beside others, of which there are as many as `parallelism`.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    all: Arc<Semaphore>,
+    own: std::sync::Mutex<Option<OwnedSemaphorePermit>>,
+}
+
+impl Slot {
+    pub(crate) fn new(all: Arc<Semaphore>, own: OwnedSemaphorePermit) -> Self {
+        Self {
+            all,
+            own: std::sync::Mutex::new(Some(own)),
+        }
+    }
+
+    /// Lets those run who have waited longer. A load of hours thus never holds up the Incremental of another object for
+    /// longer than one of its segments takes.
+    pub(crate) async fn pass_on(&self) {
+        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(own);
+        // The semaphore is never closed.
+        let again = Arc::clone(&self.all).acquire_owned().await.ok();
+        *self.own.lock().unwrap_or_else(PoisonError::into_inner) = again;
+    }
 }
 
 /// What a run has done so far; outlives the run, so that one that failed is counted too.
@@ -53,6 +100,9 @@ pub(crate) struct Tally {
     rows_written: AtomicU64,
     rows_deleted: AtomicU64,
     removed_characters: AtomicU64,
+    missing: AtomicU64,
+    differing: AtomicU64,
+    surplus: AtomicU64,
 }
 
 /// What is known of an object after a run that succeeded, carried to the next one.
@@ -60,8 +110,11 @@ pub(crate) struct Tally {
 pub(crate) struct Memory {
     /// As the destination has it.
     pub(crate) state: State,
-    /// Where the next Incremental begins; ahead of the state's when runs found nothing to write.
+    /// Where the next Incremental begins; ahead of the state's when runs found nothing to write, and while a Refresh is
+    /// under way.
     pub(crate) watermark: Option<Timestamp>,
+    /// Where the next Verify begins; the same holds.
+    pub(crate) verified_until: Option<Timestamp>,
 }
 
 impl Context<'_> {
@@ -90,6 +143,28 @@ impl Context<'_> {
             .fetch_add(counts.inserted.saturating_add(counts.updated), Ordering::Relaxed);
         self.tally.rows_deleted.fetch_add(counts.deleted, Ordering::Relaxed);
         self.tell(&Event::Committed(counts));
+    }
+
+    /// Adds to what a listing found.
+    pub(crate) fn drifted(&self, drift: Drift) {
+        let Drift {
+            missing,
+            differing,
+            surplus,
+        } = drift;
+        self.tally.missing.fetch_add(missing, Ordering::Relaxed);
+        self.tally.differing.fetch_add(differing, Ordering::Relaxed);
+        self.tally.surplus.fetch_add(surplus, Ordering::Relaxed);
+    }
+
+    /// Between two segments of a long run: others may run.
+    pub(crate) async fn pause(&self) {
+        self.slot.pass_on().await;
+    }
+
+    /// Whether a listing has to make room for the Incremental of its own object.
+    pub(crate) fn must_yield(&self) -> bool {
+        self.due.load(Ordering::Relaxed)
     }
 
     /// An error of Salesforce's that ended the run; a field or an object that is gone is told with the object's name.
@@ -137,16 +212,30 @@ impl Tally {
     pub(crate) fn removed_characters(&self) -> u64 {
         self.removed_characters.load(Ordering::Relaxed)
     }
+
+    pub(crate) fn drift(&self) -> Drift {
+        Drift {
+            missing: self.missing.load(Ordering::Relaxed),
+            differing: self.differing.load(Ordering::Relaxed),
+            surplus: self.surplus.load(Ordering::Relaxed),
+        }
+    }
 }
 
-/// Reads the state that a run has left, for the next one.
+/// Reads the state that a run has left, for the next one; `watermark` and `verified_until` are what the run knows to be
+/// covered.
 pub(crate) async fn remember<T: ObjectTable>(
     context: &Context<'_>,
     table: &mut T,
     watermark: Option<Timestamp>,
+    verified_until: Option<Timestamp>,
 ) -> Result<Memory> {
     match table.read_state().await? {
-        Some(state) => Ok(Memory { state, watermark }),
+        Some(state) => Ok(Memory {
+            state,
+            watermark,
+            verified_until,
+        }),
         None => Err(Error::Fenced {
             object: context.plan.object.clone(),
         }),

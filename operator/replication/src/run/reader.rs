@@ -22,6 +22,8 @@
 //! run with its own error. Each bit of progress makes the count start again: nobody knows how often a load of two days is
 //! disturbed.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use salesforce::{Error as Salesforce, ErrorKind};
 
@@ -30,8 +32,8 @@ use crate::{
     Error, Result,
     batch::Batch,
     progress::Event,
-    soql::{self, Position, Rows},
-    source::{Failure, Item, Pages, Source, Stage},
+    soql::{self, Position, Rows, Shape},
+    source::{Failure, Feed, Item, Pages, Source, Stage},
 };
 
 /// Restarts without progress.
@@ -44,10 +46,12 @@ const SMALLER: [u32; 2] = [2000, 200];
 /// Index into [`SMALLER`] after an answer that was too large: a page of 2000 rows is what was too large.
 const SMALLEST: usize = SMALLER.len() - 1;
 
-/// The rows of one run, in order.
+/// The rows of one query, in order.
 #[derive(Debug)]
 pub(crate) struct Reader<'run> {
     context: &'run Context<'run>,
+    feed: Feed,
+    shape: Arc<Shape>,
     rows: Rows,
     /// Rows of later pages count for `position` only with an older stamp.
     settled: Timestamp,
@@ -60,33 +64,56 @@ pub(crate) struct Reader<'run> {
     /// Rows that it told of.
     size: Option<u64>,
     restarts: u32,
-    size_told: bool,
+    /// Whether the size of the first query is news for the observer, and was not told yet.
+    tells_size: bool,
 }
 
 impl<'run> Reader<'run> {
-    /// Will read all live rows by Id, behind `last_id`. The first query starts with the first call of [`Reader::next`].
-    pub(crate) fn of_live_rows(context: &'run Context<'run>, last_id: Option<String>) -> Self {
+    /// Will read all live rows of a shape by Id, behind `last_id`. The first query starts with the first call of
+    /// [`Reader::next`].
+    pub(crate) fn of_live_rows(context: &'run Context<'run>, shape: Arc<Shape>, last_id: Option<String>) -> Self {
         let position = last_id.map(|id| Position { stamp: None, id });
-        Self::new(context, Rows::Live, position, Timestamp::MIN)
+        let mut reader = Self::new(context, shape, Rows::Live, Timestamp::MIN);
+        reader.position = position;
+        reader.tells_size = true;
+        reader
     }
 
     /// Will read changed rows by stamp and Id.
-    pub(crate) fn of_changes(context: &'run Context<'run>, since: Timestamp, settled: Timestamp) -> Self {
-        Self::new(context, Rows::ChangedSince(since), None, settled)
+    pub(crate) fn of_changes(
+        context: &'run Context<'run>,
+        shape: Arc<Shape>,
+        since: Timestamp,
+        settled: Timestamp,
+    ) -> Self {
+        let mut reader = Self::new(context, shape, Rows::ChangedSince(since), settled);
+        reader.tells_size = true;
+        reader
     }
 
-    fn new(context: &'run Context<'run>, rows: Rows, position: Option<Position>, settled: Timestamp) -> Self {
+    /// Will read rows that have one of the Ids in a field, by Id; not more Ids than [`Shape::ids_at_once`].
+    pub(crate) fn among(context: &'run Context<'run>, shape: Arc<Shape>, field: &str, ids: &[String]) -> Self {
+        let rows = Rows::Among {
+            field: Arc::from(field),
+            ids: Arc::from(ids),
+        };
+        Self::new(context, shape, rows, Timestamp::MIN)
+    }
+
+    fn new(context: &'run Context<'run>, shape: Arc<Shape>, rows: Rows, settled: Timestamp) -> Self {
         Self {
             context,
+            feed: context.feed.beside(),
+            shape,
             rows,
             settled,
-            position,
+            position: None,
             source: None,
             smaller: None,
             given: 0,
             size: None,
             restarts: 0,
-            size_told: false,
+            tells_size: false,
         }
     }
 
@@ -98,14 +125,14 @@ impl<'run> Reader<'run> {
         loop {
             let limit = self.smaller.and_then(|index| SMALLER.get(index).copied());
             let source = self.source.get_or_insert_with(|| {
-                let soql = soql::query(self.context.plan, &self.rows, self.position.as_ref(), limit);
+                let soql = soql::statement(&self.shape, &self.rows, self.position.as_ref(), limit);
                 let pages = if limit.is_some() { Pages::First } else { Pages::All };
-                Source::start(&self.context.feed, soql, pages)
+                Source::start(&self.feed, &self.shape, soql, pages)
             });
             match source.next().await {
                 Some(Ok(Item::Size(size))) => {
                     self.size = Some(size);
-                    if !std::mem::replace(&mut self.size_told, true) {
+                    if std::mem::take(&mut self.tells_size) {
                         self.context.tell(&Event::Size(size));
                     }
                 }
@@ -186,19 +213,18 @@ impl<'run> Reader<'run> {
     }
 
     fn position_of(&self, batch: &Batch, row: usize) -> Result<Position> {
-        let plan = self.context.plan;
         let missing = |field: &str| {
             let object = self.context.object();
             Error::Internal(format!(
                 "{object}: Salesforce sent a record without {field}, the reading cannot go on"
             ))
         };
-        let id = batch.get(row, plan.id).ok_or_else(|| missing("Id"))?.to_owned();
+        let id = batch.get(row, self.shape.id).ok_or_else(|| missing("Id"))?.to_owned();
         let stamp = match self.rows {
-            Rows::Live => None,
+            Rows::Live | Rows::Among { .. } => None,
             Rows::ChangedSince(_) => Some(
                 batch
-                    .moment(row, plan.stamp)
+                    .moment(row, self.shape.stamp)
                     .ok_or_else(|| missing("a readable SystemModstamp"))?,
             ),
         };

@@ -65,6 +65,16 @@ impl Limits {
             time: SEGMENT_TIME,
         }
     }
+
+    /// How much longer a segment may stay open.
+    pub(crate) fn left(&self, open: Duration) -> Duration {
+        self.time.saturating_sub(open)
+    }
+
+    /// Whether a segment has to end before it takes more.
+    pub(crate) fn is_full(&self, rows: u64, bytes: usize, open: Duration) -> bool {
+        rows >= self.rows || bytes >= self.bytes || self.left(open).is_zero()
+    }
 }
 
 /// Writes `batch` and what follows into the open segment until it is full. `seen` looks at each batch before it is
@@ -82,12 +92,9 @@ pub(crate) async fn fill<T: ObjectTable>(
     let (mut rows, mut bytes) = (0_u64, 0_usize);
     let mut batch = batch;
     let opened = context.clock.monotonic();
-    let left = || {
-        let open = context.clock.monotonic().saturating_sub(opened);
-        context.limits.time.saturating_sub(open)
-    };
+    let open = || context.clock.monotonic().saturating_sub(opened);
     loop {
-        if rows >= context.limits.rows || bytes >= context.limits.bytes || left().is_zero() {
+        if context.limits.is_full(rows, bytes, open()) {
             return Ok(Filled::Full(batch));
         }
         rows = rows.saturating_add(u64::try_from(batch.rows()).unwrap_or(u64::MAX));
@@ -100,7 +107,7 @@ pub(crate) async fn fill<T: ObjectTable>(
             biased;
             next = reader.next() => next,
             () = table.wanted() => return Ok(Filled::Waiting),
-            () = context.clock.sleep(left()) => return Ok(Filled::Waiting),
+            () = context.clock.sleep(context.limits.left(open())) => return Ok(Filled::Waiting),
         };
         batch = match next {
             Ok(Some(next)) => next,

@@ -83,6 +83,11 @@ impl Mark {
         self.reached.unwrap_or(self.watermark).max(self.watermark)
     }
 
+    /// Rows with an older stamp are where the query has put them.
+    pub(crate) fn settled(&self) -> Timestamp {
+        self.settled
+    }
+
     /// The watermark of a run that is complete. Salesforce's clock may have been read lower than by the run before.
     pub(crate) fn complete(&self) -> Timestamp {
         self.query_start.max(self.watermark)

@@ -1,0 +1,352 @@
+//! A pass over all records by Id: Reconcile and Refresh.
+//!
+//! **Goal.** Whatever was missed for whatever reason is found, named as drift and mended: rows that a permission or a sharing
+//! rule showed or hid, changes without a stamp, what somebody did to the table. And a new column gets its values.
+//!
+//! **The way.** Both go through all live records that meet the condition, in the order of their Ids, stretch by stretch. A
+//! *Reconcile* reads Ids and stamps, has the table compared, and settles what is missing or differs. A *Refresh* reads whole rows
+//! and merges them, so that only what differs is written. Both have the table note its rows that the stretch lacks. Where
+//! a stretch is committed, the state has its last Id, and a pass that is broken off goes on behind it, in this process or
+//! another.
+//!
+//! **Surplus** is only a candidate: a row may have arrived since its stretch was listed. When the listing is whole, each
+//! candidate is settled by Id, and so is each delete that is still held; only then are deletes applied, under the guard.
+//!
+//! **A Refresh is old news.** Its pages may show a row, and the parent's values in it, as they were before an Incremental
+//! wrote them anew, and at equal stamps the table cannot tell. So while one is under way the state keeps the watermark that it
+//! began with, and an Incremental and a Verify follow its end from there (design 6.2).
+//!
+//! **Yielding.** A pass of hours makes room for the Incremental of its own object between two stretches, and goes on by a
+//! new query behind its last Id.
+//!
+//! **Rejected.** A table of all Ids listed so far, compared at the end: it is as long as the org is large, and has to survive
+//! crashes; candidates are as few as the surplus. Truncating and filling anew, or swapping tables: readers would see an
+//! empty table, and views and grants of others would be gone.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Context, Memory, reader::Reader, settle::Segments, verify};
+use crate::{
+    Result,
+    batch::Batch,
+    destination::{ColumnInUse, Listed, Load, ObjectTable, StateWrite, Stretch},
+    guard::Guard,
+    plan::PlanHash,
+    progress::Drift,
+    soql::Shape,
+    state::{Checkpoint, Listing, ListingKind},
+};
+
+/// Surplus rows that are looked at at once.
+const SURPLUS: u32 = 2000;
+
+/// How a pass ended.
+#[derive(Debug)]
+pub(crate) enum Passed {
+    /// All records were listed, and the table is as they are.
+    Done {
+        /// What is known now.
+        memory: Box<Memory>,
+        /// Columns that could not be exchanged.
+        in_use: Vec<ColumnInUse>,
+    },
+    /// It made room for an Incremental and goes on by another call.
+    Yielded(Box<Memory>),
+}
+
+/// Whether the stretches before the one that a pass goes on with were compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Begin {
+    /// By this process, or there were none.
+    Known,
+    /// Perhaps not the last of them: another process, or an earlier life of this one, was broken off.
+    Unknown,
+}
+
+/// Begins a pass of a kind, or goes on with the one that the state has.
+///
+/// # Errors
+/// Salesforce's and the destination's; what was committed stays, and the next call goes on behind it.
+pub(crate) async fn run<T: ObjectTable>(
+    context: &Context<'_>,
+    table: &mut T,
+    memory: &Memory,
+    kind: ListingKind,
+    begin: Begin,
+) -> Result<Passed> {
+    let state = &memory.state;
+    let hash = &context.plan.hash.0;
+    let under_way = state
+        .checkpoint
+        .listing
+        .clone()
+        .filter(|listing| listing.kind == kind && listing.plan_hash == *hash);
+    let is_resumed = under_way.is_some();
+    let listing = match under_way {
+        Some(listing) => listing,
+        None => start(context, kind).await?,
+    };
+    let mut pass = Pass {
+        context,
+        kind,
+        // What changed later is no drift: the next Incremental would have brought it.
+        drift_before: memory.watermark,
+        is_new: listing.last_id.is_none(),
+        checkpoint: Checkpoint {
+            listing: Some(listing),
+            ..state.checkpoint.clone()
+        },
+    };
+    let finished = match kind {
+        ListingKind::Reconcile => pass.stamps(table).await?,
+        ListingKind::Refresh => pass.rows(table).await?,
+    };
+    if !finished {
+        let known = super::remember(context, table, memory.watermark, memory.verified_until).await?;
+        return Ok(Passed::Yielded(Box::new(known)));
+    }
+    let is_whole = kind == ListingKind::Reconcile || !is_resumed || begin == Begin::Known;
+    pass.end(table, memory, is_whole).await
+}
+
+async fn start(context: &Context<'_>, kind: ListingKind) -> Result<Listing> {
+    let started = context.server_now().await?;
+    let covered = match kind {
+        ListingKind::Reconcile => verify::covered_before(context, started).await?,
+        // A Verify follows it.
+        ListingKind::Refresh => None,
+    };
+    Ok(Listing {
+        kind,
+        plan_hash: context.plan.hash.0.clone(),
+        started,
+        covered,
+        last_id: None,
+    })
+}
+
+/// A pass under way.
+struct Pass<'a, 'run> {
+    context: &'a Context<'run>,
+    kind: ListingKind,
+    drift_before: Option<Timestamp>,
+    /// The state does not have it yet.
+    is_new: bool,
+    checkpoint: Checkpoint,
+}
+
+impl Pass<'_, '_> {
+    fn last_id(&self) -> Option<String> {
+        let listing = self.checkpoint.listing.as_ref();
+        listing.and_then(|listing| listing.last_id.clone())
+    }
+
+    /// The checkpoint behind a stretch.
+    fn behind(&self, last_id: Option<String>) -> Checkpoint {
+        let mut checkpoint = self.checkpoint.clone();
+        if let Some(listing) = &mut checkpoint.listing {
+            listing.last_id = last_id.or_else(|| listing.last_id.take());
+        }
+        checkpoint
+    }
+
+    /// Ids and stamps, compared and settled. `false` where it makes room.
+    async fn stamps<T: ObjectTable>(&mut self, table: &mut T) -> Result<bool> {
+        let context = self.context;
+        let shape = Shape::listing(context.plan);
+        let (id, stamp) = (shape.id, shape.stamp);
+        let mut reader = Reader::of_live_rows(context, shape, self.last_id());
+        loop {
+            let mut listed = Vec::new();
+            let mut ended = true;
+            let begun = context.clock.monotonic();
+            while let Some(batch) = reader.next().await? {
+                context.read(&batch);
+                listed.extend(rows_of(&batch, id, stamp));
+                if self.is_long(listed.len(), 0, begun) {
+                    ended = false;
+                    break;
+                }
+            }
+            let last = listed.last().map(|listed: &Listed| listed.id.clone());
+            let until = if ended { None } else { last.clone() };
+            let wanted = self.compare(table, &listed, until.as_deref()).await?;
+            drop(listed);
+            let mut segments = Segments::new(context, table, Load::Overwrite);
+            segments.settle(&self.checkpoint, &wanted).await?;
+            let behind = self.behind(last);
+            segments.commit_state(&behind).await?;
+            self.checkpoint = behind;
+            if ended {
+                return Ok(true);
+            }
+            context.pause().await;
+            if context.must_yield() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Whole rows, merged. `false` where it makes room.
+    async fn rows<T: ObjectTable>(&mut self, table: &mut T) -> Result<bool> {
+        let context = self.context;
+        if self.is_new {
+            // From here on the state's watermark stays.
+            let mut segments = Segments::new(context, table, Load::Merge);
+            segments.commit_state(&self.checkpoint).await?;
+        }
+        let shape = context.whole.clone();
+        let (id, stamp) = (shape.id, shape.stamp);
+        let mut reader = Reader::of_live_rows(context, shape, self.last_id());
+        loop {
+            let mut segments = Segments::new(context, table, Load::Merge);
+            let (mut listed, mut bytes): (Vec<Listed>, usize) = (Vec::new(), 0);
+            let mut ended = true;
+            let begun = context.clock.monotonic();
+            while let Some(batch) = segments.next(&mut reader, &self.checkpoint).await? {
+                listed.extend(rows_of(&batch, id, stamp));
+                bytes = bytes.saturating_add(batch.bytes());
+                segments.write(batch).await?;
+                if self.is_long(listed.len(), bytes, begun) {
+                    ended = false;
+                    break;
+                }
+            }
+            let last = listed.last().map(|listed| listed.id.clone());
+            let until = if ended { None } else { last.clone() };
+            let after = self.last_id();
+            let behind = self.behind(last);
+            segments.commit_state(&behind).await?;
+            table
+                .compare(Stretch {
+                    after: after.as_deref(),
+                    until: until.as_deref(),
+                    listed: &listed,
+                })
+                .await?;
+            self.checkpoint = behind;
+            if ended {
+                return Ok(true);
+            }
+            context.pause().await;
+            if context.must_yield() {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Whether a stretch has to end.
+    fn is_long(&self, rows: usize, bytes: usize, begun: Duration) -> bool {
+        let open = self.context.clock.monotonic().saturating_sub(begun);
+        let rows = u64::try_from(rows).unwrap_or(u64::MAX);
+        self.context.limits.is_full(rows, bytes, open)
+    }
+
+    /// Has a stretch compared; gives the Ids that are to be read.
+    async fn compare<T: ObjectTable>(
+        &self,
+        table: &mut T,
+        listed: &[Listed],
+        until: Option<&str>,
+    ) -> Result<Vec<String>> {
+        let after = self.last_id();
+        let stretch = Stretch {
+            after: after.as_deref(),
+            until,
+            listed,
+        };
+        let differences = table.compare(stretch).await?;
+        let is_drift = |id: &&String| {
+            let found = listed.binary_search_by(|row| row.id.as_str().cmp(id));
+            let stamp = found.ok().and_then(|index| listed.get(index)).map(|row| row.stamp);
+            stamp.zip(self.drift_before).is_some_and(|(stamp, before)| stamp < before)
+        };
+        let count = |ids: &[String]| u64::try_from(ids.iter().filter(is_drift).count()).unwrap_or(u64::MAX);
+        self.context.drifted(Drift {
+            missing: count(&differences.missing),
+            differing: count(&differences.differing),
+            surplus: 0,
+        });
+        let mut wanted = differences.missing;
+        wanted.extend(differences.differing);
+        Ok(wanted)
+    }
+
+    /// What follows the last stretch: surplus, deletes, columns, the state.
+    async fn end<T: ObjectTable>(mut self, table: &mut T, memory: &Memory, is_whole: bool) -> Result<Passed> {
+        let context = self.context;
+        self.settle_surplus(table).await?;
+        let in_use = match self.kind {
+            ListingKind::Refresh => table.settle_columns().await?,
+            ListingKind::Reconcile => Vec::new(),
+        };
+        let now = context.clock.now();
+        let listing = self.checkpoint.listing.take();
+        let hash = &context.plan.hash;
+        let former = PlanHash(self.checkpoint.plan_hash.clone());
+        // Stamps say nothing of what rows look like: where that has changed too, a Refresh is still to come.
+        let is_as_planned = self.kind == ListingKind::Refresh || former.rows() == hash.rows();
+        let mut checkpoint = Checkpoint {
+            plan_hash: if is_as_planned { hash.0.clone() } else { former.0 },
+            checked_at: Some(now),
+            ..self.checkpoint
+        };
+        match self.kind {
+            ListingKind::Reconcile => {
+                let covered = listing.and_then(|listing| listing.covered.map(|covered| covered.min(listing.started)));
+                checkpoint.verified_until = covered.max(checkpoint.verified_until);
+                checkpoint.reconciled_at = Some(now);
+            }
+            ListingKind::Refresh => {
+                checkpoint.refreshed_at = Some(now);
+                // Where a stretch may not have been compared, a Reconcile has to follow.
+                checkpoint.reconciled_at = if is_whole { Some(now) } else { None };
+            }
+        }
+        let mut segments = Segments::new(context, table, Load::Overwrite);
+        let guard = Guard {
+            max_percent: context.max_delete_percent,
+            found_since: None,
+        };
+        segments.finish(&checkpoint, guard, StateWrite::Always).await?;
+        let (watermark, verified_until) = match self.kind {
+            ListingKind::Reconcile => (memory.watermark, checkpoint.verified_until.max(memory.verified_until)),
+            ListingKind::Refresh => (checkpoint.watermark, checkpoint.verified_until),
+        };
+        let memory = super::remember(context, table, watermark, verified_until).await?;
+        Ok(Passed::Done {
+            memory: Box::new(memory),
+            in_use,
+        })
+    }
+
+    async fn settle_surplus<T: ObjectTable>(&self, table: &mut T) -> Result<()> {
+        let mut segments = Segments::new(self.context, table, Load::Overwrite);
+        let mut after: Option<String> = None;
+        loop {
+            segments.commit(&self.checkpoint).await?;
+            let ids = segments.table().surplus(after.as_deref(), SURPLUS).await?;
+            let Some(last) = ids.last().cloned() else { break };
+            let settled = segments.settle(&self.checkpoint, &ids).await?;
+            self.context.drifted(Drift {
+                surplus: settled.left,
+                ..Drift::default()
+            });
+            after = Some(last);
+        }
+        segments.settle_pending(&self.checkpoint).await?;
+        segments.commit(&self.checkpoint).await
+    }
+}
+
+/// The records of a batch as a listing has them. One without a readable stamp differs from every row.
+fn rows_of(batch: &Batch, id: usize, stamp: usize) -> impl Iterator<Item = Listed> + '_ {
+    (0..batch.rows()).filter_map(move |row| {
+        Some(Listed {
+            id: batch.get(row, id)?.to_owned(),
+            stamp: batch.moment(row, stamp).unwrap_or(Timestamp::MIN),
+        })
+    })
+}

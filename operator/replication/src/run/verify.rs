@@ -1,0 +1,203 @@
+//! Verify: late commits and hard deletes, by Salesforce's own log.
+//!
+//! A stamp is set when a row is written inside a transaction, and a transaction may commit later than any overlap reaches back
+//! (salesforce-api.md 6.3, 1); a hard delete leaves nothing behind that a query could find (6.5). `getUpdated` and
+//! `getDeleted` know of both, and tell up to when they know everything: `latestDateCovered` is the start of the oldest
+//! transaction that is still open. So the time up to which a table is *verified* is the smallest of these answers, and the next
+//! window begins there.
+//!
+//! What the log names is settled by Id ([`settle`](super::settle)): an Id of getDeleted may have been undeleted since, and one
+//! of getUpdated may be deleted by now; neither is taken at its word. Parents are asked for too, since their late commits
+//! change our linked columns.
+//!
+//! The log reaches back 30 days for changes and 15 for deletes, less where an org deletes much. What lies before is the
+//! business of Reconcile, which then takes Verify's place.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use jiff::Timestamp;
+use salesforce::Error as Salesforce;
+
+use super::{
+    Context, Memory, incremental, linked,
+    settle::{self, Segments},
+};
+use crate::{
+    Result,
+    destination::{Load, ObjectTable, StateWrite},
+    plan::VerifyBy,
+    state::Checkpoint,
+};
+
+/// A shorter window waits: getDeleted needs more than a minute, and seconds are ignored (salesforce-api.md 6.1).
+const SHORTEST: Duration = Duration::from_mins(2);
+
+/// How far getDeleted reaches back (salesforce-api.md 6.1), less an hour for the run itself.
+pub(crate) const REACH: Duration = Duration::from_hours(15 * 24 - 1);
+
+/// What a window before a first query looks at: long enough for a transaction that is open to show in the answer.
+const BEFORE: Duration = Duration::from_hours(1);
+
+/// How a Verify ended.
+#[derive(Debug)]
+pub(crate) enum Verified {
+    /// All that the log covers is verified.
+    Done(Box<Memory>),
+    /// The log does not reach back so far: a Reconcile is needed.
+    Beyond,
+}
+
+/// What the log says of a window.
+struct Window {
+    ids: BTreeSet<String>,
+    end: Timestamp,
+    covered: Timestamp,
+}
+
+/// Verifies from `from` on.
+///
+/// # Errors
+/// Salesforce's and the destination's; what was committed stays, and the next Verify begins where this one did.
+pub(crate) async fn run<T: ObjectTable>(
+    context: &Context<'_>,
+    table: &mut T,
+    memory: &Memory,
+    from: Timestamp,
+) -> Result<Verified> {
+    let client = context.feed.client();
+    // A fresh look at the clock: window ends must not be ahead of it.
+    let looked = context.feed.retries.call(|| client.server_timestamp()).await;
+    let now = looked.map_err(|error| context.explain(error))?;
+    let state = &memory.state;
+    let guard = settle::guard(context, table, state).await?;
+    let mut checkpoint = state.checkpoint.clone();
+    let mut until = from;
+    let mut applies = guard.found_since.is_none();
+    while until.duration_until(now).unsigned_abs() > SHORTEST && until < now {
+        let Some(window) = read(context, context.object().as_str(), until, now, Log::Both).await? else {
+            return Ok(Verified::Beyond);
+        };
+        let mut covered = window.covered;
+        for link in context.plan.links.iter().filter(|link| link.replicateable) {
+            let parent = link.parent.as_str();
+            let Some(parents) = read(context, parent, until, window.end, Log::Updated).await? else {
+                return Ok(Verified::Beyond);
+            };
+            // Where the parents' window had to be cut, so is ours: the rest follows in the next round.
+            covered = covered.min(parents.covered).min(parents.end);
+            let ids: Vec<String> = parents.ids.into_iter().collect();
+            applies |= linked::of_parents(context, table, &checkpoint, link, &ids).await?;
+        }
+        let ids: Vec<String> = window.ids.into_iter().collect();
+        if !ids.is_empty() {
+            let mut segments = Segments::new(context, table, Load::Overwrite);
+            segments.settle(&checkpoint, &ids).await?;
+            segments.commit(&checkpoint).await?;
+            applies |= segments.wrote();
+        }
+        if covered <= until {
+            break;
+        }
+        until = covered;
+        if covered < window.end {
+            break;
+        }
+    }
+    if !incremental::is_frozen(state) {
+        checkpoint.verified_until = Some(until);
+    }
+    finish(context, table, memory, checkpoint, (until, applies, guard)).await
+}
+
+async fn finish<T: ObjectTable>(
+    context: &Context<'_>,
+    table: &mut T,
+    memory: &Memory,
+    mut checkpoint: Checkpoint,
+    (until, applies, guard): (Timestamp, bool, crate::guard::Guard),
+) -> Result<Verified> {
+    let now = context.clock.now();
+    if applies {
+        let mut segments = Segments::new(context, table, Load::Overwrite);
+        segments.finish(&checkpoint, guard, StateWrite::WithRows).await?;
+    }
+    let written = applies && table.has_written_state();
+    if !written && checkpoint != memory.state.checkpoint {
+        checkpoint.checked_at = Some(now);
+        table.touch(&checkpoint, now).await?;
+    }
+    let known = super::remember(context, table, memory.watermark, Some(until)).await?;
+    Ok(Verified::Done(Box::new(known)))
+}
+
+/// Up to when everything that Salesforce knows is visible just before a first query: what is verified when all rows have been read
+/// after it. `None` where nobody can tell, and then a Reconcile will.
+///
+/// # Errors
+/// Salesforce's.
+pub(crate) async fn covered_before(context: &Context<'_>, query_start: Timestamp) -> Result<Option<Timestamp>> {
+    if context.plan.verify_by == VerifyBy::Listing {
+        return Ok(None);
+    }
+    let from = query_start.checked_sub(BEFORE).unwrap_or(Timestamp::MIN);
+    let mut covered = query_start;
+    let parents = context.plan.links.iter().filter(|link| link.replicateable);
+    let objects = std::iter::once(&context.plan.object).chain(parents.map(|link| &link.parent));
+    for object in objects {
+        match read(context, object.as_str(), from, query_start, Log::Updated).await? {
+            Some(window) => covered = covered.min(window.covered),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(covered))
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Log {
+    /// getUpdated.
+    Updated,
+    /// getUpdated and getDeleted.
+    Both,
+}
+
+/// Reads the log from `from` to `to`, or to an earlier end where it is too long. `None` where it does not reach back so far.
+async fn read(
+    context: &Context<'_>,
+    object: &str,
+    from: Timestamp,
+    to: Timestamp,
+    log: Log,
+) -> Result<Option<Window>> {
+    let client = context.feed.client();
+    let retries = &context.feed.retries;
+    let mut end = to;
+    loop {
+        let answers = async {
+            let updated = retries.call(|| client.get_updated(object, from, end)).await?;
+            let mut ids: BTreeSet<String> = updated.ids.into_iter().collect();
+            let mut covered = updated.latest_date_covered;
+            if log == Log::Both {
+                let deleted = retries.call(|| client.get_deleted(object, from, end)).await?;
+                covered = covered.min(deleted.latest_date_covered);
+                ids.extend(deleted.records.into_iter().map(|record| record.id));
+            }
+            Ok::<_, Salesforce>((ids, covered))
+        };
+        match answers.await {
+            Ok((ids, covered)) => return Ok(Some(Window { ids, end, covered })),
+            Err(error) => match error.code() {
+                Some("INVALID_REPLICATION_DATE") => return Ok(None),
+                Some("EXCEEDED_ID_LIMIT") => {
+                    let half = from.duration_until(end).unsigned_abs() / 2;
+                    if half <= SHORTEST {
+                        // More than 600 000 changes in four minutes: comparing everything is cheaper.
+                        return Ok(None);
+                    }
+                    end = from.checked_add(half).unwrap_or(end);
+                }
+                Some(_) | None => return Err(context.explain(error)),
+            },
+        }
+    }
+}
