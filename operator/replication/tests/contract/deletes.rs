@@ -1,15 +1,15 @@
 //! "Deleted records never become rows." They are noted by the segment that found them and applied by the run's last.
 
 use replication::{
-    destination::{Deletions, Load, ObjectTable, StateWrite},
+    destination::{Load, ObjectTable},
     plan::Deletes,
 };
 
 use super::{
     Harness,
     fixture::{
-        DIRECT, LAST, MERGE, Row, Table, batch, checkpoint, contact, contents, counts, created, id, lines, moment,
-        named, names, open, pending, state_value,
+        DIRECT, LAST, MERGE, Row, Table, batch, contact, contents, counts, created, id, lines, named, names, open,
+        pending, state_value,
     },
 };
 
@@ -259,9 +259,7 @@ pub(crate) async fn in_a_segment_the_newer_of_row_and_delete_counts<H: Harness>(
             for row in &rows {
                 table.write(batch(std::slice::from_ref(row))).await.unwrap();
             }
-            let apply = Deletions::Apply;
-            let always = StateWrite::Always;
-            table.commit(&checkpoint(8), apply, always, moment(8)).await.unwrap();
+            LAST.at(8).always().commit(&mut table).await.unwrap();
             let ids = lines(&harness, &plan, &["salesforce_id"]).await;
             assert_eq!(ids.contains(&id(n)), stays, "{rows:?}");
             assert!(pending(&harness).await.is_empty(), "{rows:?}");

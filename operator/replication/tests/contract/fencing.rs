@@ -4,14 +4,14 @@
 
 use replication::{
     Error, Result,
-    destination::{Deletions, Destination, Load, ObjectTable, StateWrite},
+    destination::{Destination, Load, ObjectTable, StateWrite},
     plan::Deletes,
     state::Counts,
 };
 
 use super::{
     Harness,
-    fixture::{LAST, MERGE, Row, batch, checkpoint, contact, counts, created, epoch, moment, names, open},
+    fixture::{ADMIT, LAST, MERGE, Row, batch, checkpoint, contact, counts, created, epoch, moment, names, open},
 };
 
 fn assert_fenced<T: std::fmt::Debug>(result: &Result<T>) {
@@ -163,7 +163,7 @@ pub(crate) async fn a_claim_in_the_middle_of_a_segment_fences_its_commit<H: Harn
         first.write(batch(&[Row::new(2, 2).name("Middle")])).await.unwrap();
         if H::SEGMENT_LOCKS_DATABASE {
             let (at, moment) = (checkpoint(2), moment(2));
-            let commit = first.commit(&at, Deletions::Apply, StateWrite::WithRows, moment);
+            let commit = first.commit(&at, ADMIT, StateWrite::WithRows, moment);
             let claim = second.create(&at, moment);
             let (committed, claimed): (Result<Counts>, _) = tokio::join!(commit, claim);
             assert_eq!(committed.unwrap(), counts(1, 0, 0));
@@ -174,7 +174,7 @@ pub(crate) async fn a_claim_in_the_middle_of_a_segment_fences_its_commit<H: Harn
             let before = harness.fingerprint().await;
             assert_fenced(
                 &first
-                    .commit(&checkpoint(3), Deletions::Apply, StateWrite::WithRows, moment(3))
+                    .commit(&checkpoint(3), ADMIT, StateWrite::WithRows, moment(3))
                     .await,
             );
             first.rollback().await.unwrap();

@@ -7,12 +7,13 @@ use replication::{
     Result,
     batch::Batch,
     budget::BytePermit,
-    destination::{Deletions, Destination, Load, ObjectTable, StateWrite},
+    destination::{Deletions, Destination, Left, Load, ObjectTable, StateWrite},
+    guard::Guard,
     plan::{
-        Column, ColumnKind, ColumnSource, Deletes, FieldPath, Identifier, IndexPlan, ObjectName, ObjectPlan, PlanHash,
-        TemplatePart, UrlTemplate,
+        Column, ColumnKind, ColumnSource, Deletes, FieldPath, Identifier, IndexPlan, ObjectName, ObjectPlan, Periods,
+        PlanHash, TemplatePart, UrlTemplate, VerifyBy,
     },
-    state::{Checkpoint, Counts, Owner, Phase},
+    state::{Checkpoint, Counts, Owner, Phase, State},
 };
 
 use super::Harness;
@@ -151,6 +152,7 @@ pub(crate) fn owner() -> Owner {
     Owner {
         replicator: "telephony/crm".into(),
         organization_id: "00D000000000001AAA".into(),
+        adopts: None,
     }
 }
 
@@ -274,10 +276,16 @@ pub(crate) const MERGE: Segment = Segment {
     second: 1,
 };
 
-/// The same as the last one of a run.
+/// A guard that holds nothing.
+pub(crate) const ADMIT: Deletions = Deletions::Apply(Guard {
+    max_percent: 100,
+    found_since: None,
+});
+
+/// The same as the last one of a run, whose guard holds nothing.
 pub(crate) const LAST: Segment = Segment {
     load: Load::Merge,
-    deletions: Deletions::Apply,
+    deletions: ADMIT,
     state: StateWrite::WithRows,
     second: 1,
 };
@@ -290,7 +298,37 @@ pub(crate) const DIRECT: Segment = Segment {
     second: 1,
 };
 
+/// Rows that were read by Id.
+pub(crate) const OVERWRITE: Segment = Segment {
+    load: Load::Overwrite,
+    deletions: Deletions::Keep,
+    state: StateWrite::WithRows,
+    second: 1,
+};
+
 impl Segment {
+    /// As the last one of a run, with a guard of so many percent.
+    pub(crate) const fn guarded(self, max_percent: u8) -> Self {
+        Self {
+            deletions: Deletions::Apply(Guard {
+                max_percent,
+                found_since: None,
+            }),
+            ..self
+        }
+    }
+
+    /// The same, for nothing but what was found at this second or later.
+    pub(crate) fn guarded_since(self, max_percent: u8, second: u32) -> Self {
+        Self {
+            deletions: Deletions::Apply(Guard {
+                max_percent,
+                found_since: Some(moment(second)),
+            }),
+            ..self
+        }
+    }
+
     /// With the state written in any case.
     pub(crate) const fn always(self) -> Self {
         Self {
@@ -315,14 +353,28 @@ impl Segment {
         for batch in batches {
             table.write(batch).await?;
         }
-        table
-            .commit(
-                &checkpoint(self.second),
-                self.deletions,
-                self.state,
-                moment(self.second),
-            )
-            .await
+        self.commit(table).await
+    }
+
+    /// Notes records that left and commits them.
+    pub(crate) async fn leave(self, table: &mut impl ObjectTable, left: Vec<Left>) -> Result<Counts> {
+        table.begin(self.load).await?;
+        table.leave(left).await?;
+        self.commit(table).await
+    }
+
+    /// Commits the open segment.
+    pub(crate) async fn commit(self, table: &mut impl ObjectTable) -> Result<Counts> {
+        let (checkpoint, at) = (checkpoint(self.second), moment(self.second));
+        table.commit(&checkpoint, self.deletions, self.state, at).await
+    }
+}
+
+/// The record `n` left; at this second, where that is known.
+pub(crate) fn left(n: u32, second: Option<u32>) -> Left {
+    Left {
+        id: id(n),
+        stamp: second.map(moment),
     }
 }
 
@@ -332,7 +384,18 @@ pub(crate) fn counts(inserted: u64, updated: u64, deleted: u64) -> Counts {
         inserted,
         updated,
         deleted,
+        ..Counts::default()
     }
+}
+
+/// The state as another process reads it.
+pub(crate) async fn state_of<H: Harness>(harness: &H, plan: &ObjectPlan) -> State {
+    let mut table = harness
+        .destination()
+        .open(Arc::new(plan.clone()), owner())
+        .await
+        .unwrap();
+    table.read_state().await.unwrap().unwrap()
 }
 
 /// All values of a table as the suite spells them, in order of the Ids.

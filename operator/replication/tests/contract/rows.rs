@@ -2,15 +2,15 @@
 
 use replication::{
     Error,
-    destination::{Deletions, Destination, Load, ObjectTable, StateWrite},
+    destination::{Destination, Load, ObjectTable, StateWrite},
     plan::Deletes,
 };
 
 use super::{
     Harness,
     fixture::{
-        DIRECT, LAST, MERGE, Row, batch, checkpoint, contact, counts, created, epoch, id, lines, moment, named, names,
-        open, stamp, state_value,
+        ADMIT, DIRECT, LAST, MERGE, Row, batch, checkpoint, contact, counts, created, epoch, id, lines, moment, named,
+        names, open, stamp, state_value,
     },
 };
 
@@ -33,7 +33,7 @@ pub(crate) async fn rows_and_checkpoint_are_committed_together<H: Harness>() {
     assert_eq!(state_value(&harness, &watermark).await, Some(stamp(0)));
 
     let written = table
-        .commit(&checkpoint(9), Deletions::Apply, StateWrite::WithRows, moment(9))
+        .commit(&checkpoint(9), ADMIT, StateWrite::WithRows, moment(9))
         .await
         .unwrap();
     assert_eq!(written, counts(2, 0, 0));
@@ -107,11 +107,9 @@ pub(crate) async fn a_failed_write_leaves_nothing_and_the_table_usable<H: Harnes
     for load in [Load::Merge, Load::Direct] {
         table.begin(load).await.unwrap();
         table.write(batch(&[Row::new(1, 1)])).await.unwrap();
-        let bad = batch(&[Row::new(2, 1), Row::new(3, 1).with("Visits__c", "many")]);
+        let bad = batch(&[Row::new(2, 1), Row::new(3, 1).without("SystemModstamp")]);
         assert!(matches!(table.write(bad).await, Err(Error::Value { .. })));
-        let committed = table
-            .commit(&checkpoint(1), Deletions::Apply, StateWrite::Always, moment(1))
-            .await;
+        let committed = table.commit(&checkpoint(1), ADMIT, StateWrite::Always, moment(1)).await;
         assert!(committed.is_err(), "a broken segment is not committed");
         table.rollback().await.unwrap();
         assert_eq!(harness.fingerprint().await, before);

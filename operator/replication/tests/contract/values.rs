@@ -8,7 +8,7 @@ use replication::{
 
 use super::{
     Harness,
-    fixture::{LAST, MERGE, Row, batch, contact, contents, counts, created, id, lines},
+    fixture::{DIRECT, LAST, MERGE, OVERWRITE, Row, batch, contact, contents, counts, created, id, lines},
 };
 
 /// A column of each kind with its field.
@@ -159,8 +159,8 @@ pub(crate) async fn long_text_is_not_cut<H: Harness>() {
     );
 }
 
-/// "`Error::Value` where a value does not fit its column: names object, Id and column", and never the value.
-pub(crate) async fn bad_values_are_named_and_not_told<H: Harness>() {
+/// "`_rejected_row` has one entry for each column that does not fit, with the reason and since when, never the value."
+pub(crate) async fn values_that_do_not_fit_are_named_and_not_told<H: Harness>() {
     let harness = H::start().await;
     let plan = contact(Deletes::Remove);
     let mut table = created(&harness, &plan).await;
@@ -180,28 +180,26 @@ pub(crate) async fn bad_values_are_named_and_not_told<H: Harness>() {
         ("LastSeen__c", "yesterday"),
         ("LastSeen__c", "2015-02-10T01:61:14.000Z"),
     ] {
-        table.begin(Load::Merge).await.unwrap();
-        let error = table
-            .write(batch(&[Row::new(7, 1), Row::new(8, 1).with(field, value)]))
-            .await
-            .unwrap_err();
-        table.rollback().await.unwrap();
-        let Error::Value {
-            object,
-            id: named,
-            column,
-            problem,
-        } = &error
-        else {
-            panic!("{field}: {error:?}")
-        };
-        assert_eq!(
-            (object.as_str(), named.as_str(), column.as_str()),
-            ("Contact", id(8).as_str(), column_of(field))
-        );
-        assert!(!problem.is_empty());
-        for text in [error.to_string(), error.message(), format!("{error:?}")] {
-            assert!(!text.contains(value), "{text}");
+        for load in [MERGE, DIRECT, OVERWRITE] {
+            let written = load
+                .write(&mut table, &[Row::new(8, 1).with(field, value)])
+                .await
+                .unwrap();
+            assert_eq!((written.rejected, written.is_empty()), (1, true), "{field}");
+            let entries = harness
+                .query("SELECT object, salesforce_id, column_name, reason FROM _rejected_row")
+                .await;
+            let [entry] = entries.as_slice() else {
+                panic!("{field}: {entries:?}")
+            };
+            let [Some(object), Some(named), Some(column), Some(reason)] = entry.as_slice() else {
+                panic!("{field}: {entry:?}")
+            };
+            assert_eq!(
+                (object.as_str(), named.as_str(), column.as_str()),
+                ("Contact", id(8).as_str(), column_of(field))
+            );
+            assert!(!reason.is_empty() && !reason.contains(value), "{reason}");
         }
     }
     assert!(contents(&harness, &plan).await.is_empty());

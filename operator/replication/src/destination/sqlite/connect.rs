@@ -39,8 +39,8 @@ const CACHE_KIB: i64 = 8192;
 /// The write-ahead log is cut back to this after a checkpoint, bytes: some segments of 20 000 rows.
 const JOURNAL_BYTES: i64 = 64 * 1024 * 1024;
 
-/// Statements that a connection keeps prepared: those of a table and of the state are some twenty.
-const STATEMENTS: usize = 32;
+/// Statements that a connection keeps prepared: those of a table and of the state are some fifty.
+const STATEMENTS: usize = 64;
 
 /// Jobs that may wait for a thread. A table makes one call at a time.
 const JOBS: usize = 2;

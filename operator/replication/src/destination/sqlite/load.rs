@@ -3,9 +3,17 @@
 //! A segment is one `BEGIN IMMEDIATE` transaction. Rows go straight into the table, one by one through one prepared
 //! statement, which is as fast as SQLite is (performance.md 1.3); a temporary table in between would cost the load twice.
 //! Each row meets the guard in the order of reading, so of two rows for one Id the newer stamp counts, and at equal
-//! stamps the later read, as the contract has it. For deleted records the same takes three steps: they are collected
-//! in a table of the connection; a live row that is not older takes its entry out, and one that is older is skipped;
-//! a row that the segment inserted before it found the newer delete is taken back.
+//! stamps the later read, as the contract has it. Rows that were read by Id just now meet no guard: among them the later
+//! read counts.
+//!
+//! What is no row is collected in tables of the connection and settled at the end of the segment (`merge`), so that a later
+//! read can still take it back:
+//!
+//! * deleted records: a live row that is not older takes its entry out, and one that is older is skipped; a row that the
+//!   segment inserted before it found the newer delete is taken back;
+//! * records that left: any live row behind them takes the entry out;
+//! * columns whose values do not fit: another form of the record that is not older replaces them, and an older one is
+//!   skipped. A record that does not fit and is older than the table's row is old news and no entry.
 //!
 //! **New or changed.** An upsert tells that a row was written and not which of the two it was. The connection's last
 //! inserted rowid tells: it is set by an insert and left alone by the update of an upsert. Rowids ascend inside a
@@ -16,13 +24,13 @@ use rusqlite::{Connection, ErrorCode, Statement, params};
 use super::{
     encode::{self, BindError},
     session::{Parts, Session},
-    statement,
+    state, statement,
     turns::Turn,
 };
 use crate::{
     Error, Result,
     batch::Batch,
-    destination::Load,
+    destination::{Left, Load},
     plan::{Column, ColumnKind, ColumnSource, Deletes, Identifier, ObjectPlan},
     value::{self, Problem},
 };
@@ -35,11 +43,17 @@ pub(super) struct Segment {
     highest_rowid: i64,
     /// Whether the object had pending deletes at the begin, which live rows then take out.
     pub(super) has_pending: bool,
+    /// Whether the object had rejected rows at the begin, which rows that fit then take out.
+    pub(super) has_rejected: bool,
     /// Whether the segment found a deleted record.
     pub(super) found_deletes: bool,
+    /// Whether a record left.
+    pub(super) found_left: bool,
+    /// Whether a value did not fit.
+    pub(super) found_rejected: bool,
     pub(super) inserted: u64,
     pub(super) updated: u64,
-    /// Entries that live rows took out of `_pending_delete`.
+    /// Entries that live rows took out of `_pending_delete`, and rows that fit out of `_rejected_row`.
     pub(super) taken_out: u64,
     /// Given back when the segment is dropped, after its transaction has ended.
     _turn: Turn,
@@ -77,21 +91,43 @@ impl Session {
             let highest_rowid = connection
                 .prepare_cached(&highest_rowid)?
                 .query_row([], |row| row.get(0))?;
-            let mut has_pending = connection.prepare_cached(statement::HAS_PENDING)?;
-            let has_pending = has_pending.query_row([object.as_str()], |row| row.get(0))?;
-            Ok((highest_rowid, has_pending))
+            let has = |sql| {
+                let mut select = connection.prepare_cached(sql)?;
+                select.query_row([object.as_str()], |row| row.get::<_, bool>(0))
+            };
+            Ok((
+                highest_rowid,
+                has(statement::HAS_PENDING)?,
+                has(statement::HAS_REJECTED)?,
+            ))
         };
-        let (highest_rowid, has_pending) = look(connection).map_err(|error| self.failure(&doing, error))?;
+        let (highest_rowid, has_pending, has_rejected) =
+            look(connection).map_err(|error| self.failure(&doing, error))?;
         Ok(Segment {
             load,
             highest_rowid,
             has_pending,
+            has_rejected,
             found_deletes: false,
+            found_left: false,
+            found_rejected: false,
             inserted: 0,
             updated: 0,
             taken_out: 0,
             _turn: turn,
         })
+    }
+
+    /// Notes records that left. After an error the segment is gone.
+    pub(super) fn leave(&mut self, left: &[Left]) -> Result<()> {
+        let noted = self.parts().and_then(|mut parts| {
+            let doing = format!("note what left table {}", parts.plan.table);
+            parts.leave(left).map_err(|error| parts.failure(&doing, error))
+        });
+        if noted.is_err() {
+            self.roll_back();
+        }
+        noted
     }
 
     /// Writes the rows of a batch. After an error the segment is gone.
@@ -108,7 +144,8 @@ impl Session {
 struct Writer<'a> {
     plan: &'a ObjectPlan,
     load: Load,
-    columns: Vec<&'a Column>,
+    /// Each column as its values are written, and as it is planned.
+    columns: Vec<(&'a Column, &'a Column)>,
     stamp: String,
     scratch: String,
 }
@@ -120,30 +157,31 @@ impl Parts<'_> {
         let sql = match self.segment.load {
             Load::Direct => &self.statements.insert,
             Load::Merge => &self.statements.upsert,
+            Load::Overwrite => &self.statements.overwrite,
         };
         let prepared = self.connection.prepare_cached(sql);
         let mut statement = prepared.map_err(|error| self.failure(&doing, error))?;
         let mut writer = Writer {
             plan,
             load: self.segment.load,
-            columns: statement::bound(plan).collect(),
+            columns: statement::bound(self.layout).zip(statement::bound(plan)).collect(),
             stamp: String::new(),
             scratch: String::new(),
         };
         for row in 0..batch.rows() {
             let written = match writer.begin_row(batch, row)? {
-                Record { id, deleted: true } => match plan.deletes {
-                    Deletes::Remove | Deletes::Mark => self.find_delete(id, &writer.stamp).map(|()| Wrote::Nothing),
-                    Deletes::Ignore => Ok(Wrote::Nothing),
-                },
-                Record { id, deleted: false } => match self.disproves_delete(id, &writer.stamp) {
-                    Ok(true) => Ok(writer.write(self.connection, &mut statement, batch, row)?),
+                Record { id, deleted: true } => self.find_delete(id, &writer.stamp).map(|()| Wrote::Nothing),
+                Record { id, deleted: false } => match self.is_news(id, &writer.stamp) {
+                    Ok(true) => {
+                        let wrote = writer.write(self.connection, &mut statement, batch, row)?;
+                        self.settle_rejected(id, &writer.stamp, &wrote).map(|()| wrote)
+                    }
                     Ok(false) => Ok(Wrote::Nothing),
                     Err(error) => Err(error),
                 },
             };
             match written.map_err(|error| self.failure(&doing, error))? {
-                Wrote::Nothing => {}
+                Wrote::Nothing | Wrote::Rejected(_) => {}
                 Wrote::Inserted => self.segment.inserted += 1,
                 Wrote::Updated => self.segment.updated += 1,
                 Wrote::Failed(error) => return Err(self.failure(&doing, error)),
@@ -152,39 +190,119 @@ impl Parts<'_> {
         Ok(())
     }
 
+    fn run(&self, sql: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<usize> {
+        self.connection.prepare_cached(sql)?.execute(parameters)
+    }
+
+    fn ask(&self, sql: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<bool> {
+        let mut select = self.connection.prepare_cached(sql)?;
+        select.query_row(parameters, |row| row.get(0))
+    }
+
     /// Remembers a deleted record, and takes its row back where this segment inserted an older form of it.
     fn find_delete(&mut self, id: &str, stamp: &str) -> rusqlite::Result<()> {
-        self.connection
-            .prepare_cached(statement::FIND_DELETE)?
-            .execute([id, stamp])?;
+        match self.plan.deletes {
+            Deletes::Remove | Deletes::Mark => {}
+            Deletes::Ignore => return self.find_left(id, None),
+        }
+        self.run(statement::FIND_DELETE, [id, stamp])?;
         self.segment.found_deletes = true;
-        let mut undo = self.connection.prepare_cached(&self.statements.undo_insert)?;
-        if undo.execute(params![id, stamp, self.segment.highest_rowid])? > 0 {
+        if self.segment.found_rejected {
+            self.run(statement::UNFIND_REJECTED, [id, stamp])?;
+        }
+        let highest_rowid = self.segment.highest_rowid;
+        if self.run(&self.statements.undo_insert, params![id, stamp, highest_rowid])? > 0 {
             self.segment.inserted = self.segment.inserted.saturating_sub(1);
             // The rowid is free again, and the next row may get it.
-            self.connection
-                .prepare_cached(statement::RESET_LAST_ROWID)?
-                .execute([])?;
+            self.run(statement::RESET_LAST_ROWID, [])?;
         }
         Ok(())
     }
 
-    /// Takes out the deletes that a live row disproves; false where the segment has a newer delete of its record.
-    fn disproves_delete(&mut self, id: &str, stamp: &str) -> rusqlite::Result<bool> {
+    fn leave(&mut self, left: &[Left]) -> rusqlite::Result<()> {
+        for Left { id, stamp } in left {
+            self.find_left(id, stamp.map(state::text).as_deref())?;
+        }
+        Ok(())
+    }
+
+    /// Remembers a record that left. Where deletes are ignored there is nothing to remember but that its values, which did
+    /// not fit, are gone.
+    fn find_left(&mut self, id: &str, stamp: Option<&str>) -> rusqlite::Result<()> {
+        if self.segment.found_rejected {
+            self.run(statement::DISPROVE_REJECTED, [id])?;
+        }
+        let is_remembered = match self.plan.deletes {
+            Deletes::Remove | Deletes::Mark => true,
+            Deletes::Ignore => self.segment.has_rejected,
+        };
+        if is_remembered {
+            self.run(statement::FIND_LEFT, params![id, stamp])?;
+            self.segment.found_left = true;
+        }
+        Ok(())
+    }
+
+    /// Takes out what a live row disproves; false where the segment has a newer form of its record.
+    fn is_news(&mut self, id: &str, stamp: &str) -> rusqlite::Result<bool> {
+        let by_id = match self.segment.load {
+            Load::Direct | Load::Merge => false,
+            Load::Overwrite => true,
+        };
         if self.segment.has_pending {
-            let mut take_out = self.connection.prepare_cached(statement::TAKE_OUT_PENDING)?;
-            let entries = take_out.execute([self.plan.object.as_str(), id, stamp])?;
+            let object = self.plan.object.as_str();
+            let entries = if by_id {
+                self.run(statement::DISPROVE_PENDING, [object, id])?
+            } else {
+                self.run(statement::TAKE_OUT_PENDING, [object, id, stamp])?
+            };
             self.segment.taken_out += u64::try_from(entries).unwrap_or_default();
         }
-        if self.segment.found_deletes {
-            self.connection
-                .prepare_cached(statement::UNFIND_DELETE)?
-                .execute([id, stamp])?;
-            let mut found = self.connection.prepare_cached(statement::IS_FOUND_DELETED)?;
-            let newer: bool = found.query_row([id], |row| row.get(0))?;
-            return Ok(!newer);
+        if self.segment.found_left {
+            self.run(statement::UNFIND_LEFT, [id])?;
         }
-        Ok(true)
+        if self.segment.found_deletes {
+            if by_id {
+                self.run(statement::DISPROVE_DELETE, [id])?;
+            } else {
+                self.run(statement::UNFIND_DELETE, [id, stamp])?;
+                if self.ask(statement::IS_FOUND_DELETED, [id])? {
+                    return Ok(false);
+                }
+            }
+        }
+        let is_older = self.segment.found_rejected && !by_id && self.ask(statement::IS_FOUND_REJECTED, [id, stamp])?;
+        Ok(!is_older)
+    }
+
+    /// Remembers which values of a row did not fit, or that all of them do.
+    fn settle_rejected(&mut self, id: &str, stamp: &str, wrote: &Wrote) -> rusqlite::Result<()> {
+        if self.segment.found_rejected {
+            self.run(statement::DISPROVE_REJECTED, [id])?;
+        }
+        let rejected = match wrote {
+            Wrote::Rejected(rejected) => rejected,
+            Wrote::Nothing | Wrote::Inserted | Wrote::Updated | Wrote::Failed(_) => {
+                if self.segment.has_rejected {
+                    let object = self.plan.object.as_str();
+                    let entries = self.run(&self.statements.forget_rejected, [object, id, stamp])?;
+                    self.segment.taken_out += u64::try_from(entries).unwrap_or_default();
+                }
+                return Ok(());
+            }
+        };
+        let is_guarded = match self.segment.load {
+            Load::Direct | Load::Merge => true,
+            Load::Overwrite => false,
+        };
+        if is_guarded && self.ask(&self.statements.is_newer, [id, stamp])? {
+            return Ok(());
+        }
+        for (column, reason) in rejected {
+            self.run(statement::FIND_REJECTED, [id, column.as_str(), reason, stamp])?;
+        }
+        self.segment.found_rejected = true;
+        Ok(())
     }
 }
 
@@ -199,6 +317,8 @@ enum Wrote {
     Nothing,
     Inserted,
     Updated,
+    /// These columns' values do not fit.
+    Rejected(Vec<(Identifier, Problem)>),
     Failed(rusqlite::Error),
 }
 
@@ -231,7 +351,7 @@ impl Writer<'_> {
         Ok(Record { id, deleted })
     }
 
-    /// Binds the columns of a row and runs the statement.
+    /// Binds the columns of a row and runs the statement, if all of them fit.
     fn write(
         &mut self,
         connection: &Connection,
@@ -239,25 +359,20 @@ impl Writer<'_> {
         batch: &Batch,
         row: usize,
     ) -> Result<Wrote> {
-        for position in 0..self.columns.len() {
-            let Some(column) = self.columns.get(position).copied() else {
-                break;
-            };
+        let mut rejected = Vec::new();
+        for (position, (column, planned)) in self.columns.iter().enumerate() {
+            let scratch = &mut self.scratch;
             let bound = match &column.source {
                 // Key and stamp of the row are checked and in their form.
                 ColumnSource::Field(field) if *field == self.plan.stamp && column.kind == ColumnKind::Timestamp => {
-                    encode::bind(statement, position + 1, TEXT, Some(&self.stamp), &mut self.scratch)
+                    encode::bind(statement, position + 1, TEXT, Some(&self.stamp), scratch)
                 }
-                ColumnSource::Field(field) => encode::bind(
-                    statement,
-                    position + 1,
-                    column.kind,
-                    batch.get(row, *field),
-                    &mut self.scratch,
-                ),
+                ColumnSource::Field(field) => {
+                    encode::bind(statement, position + 1, column.kind, batch.get(row, *field), scratch)
+                }
                 ColumnSource::Template(template) => {
                     let url = template.render(|field| batch.get(row, field));
-                    encode::bind(statement, position + 1, TEXT, url.as_deref(), &mut self.scratch)
+                    encode::bind(statement, position + 1, column.kind, url.as_deref(), scratch)
                 }
                 // Written as literals of the statement, or not at all.
                 ColumnSource::Empty | ColumnSource::IsDeleted | ColumnSource::DeletedAt => Ok(()),
@@ -265,13 +380,14 @@ impl Writer<'_> {
             match bound {
                 Ok(()) => {}
                 Err(BindError::Sqlite(error)) => return Ok(Wrote::Failed(error)),
-                Err(BindError::Value(problem)) => {
-                    let id = batch.get(row, self.plan.id).unwrap_or_default();
-                    return Err(self.value_error(id, column.name.clone(), problem));
-                }
+                Err(BindError::Value(problem)) => rejected.push((planned.name.clone(), problem)),
             }
         }
-        self.run(connection, statement)
+        if rejected.is_empty() {
+            self.run(connection, statement)
+        } else {
+            Ok(Wrote::Rejected(rejected))
+        }
     }
 
     fn run(&self, connection: &Connection, statement: &mut Statement<'_>) -> Result<Wrote> {

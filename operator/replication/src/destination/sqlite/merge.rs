@@ -1,15 +1,17 @@
-//! The end of a segment: deletes are noted and applied, and all is committed or nothing is.
+//! The end of a segment: deletes are noted, guarded and applied, and all is committed or nothing is.
 
 use jiff::Timestamp;
-use rusqlite::params;
+use rusqlite::{OptionalExtension as _, params};
 
 use super::{
     session::{Parts, Session},
-    state, statement,
+    state::{self, Write},
+    statement,
 };
 use crate::{
     Result,
     destination::{Deletions, StateWrite},
+    guard::{DeletesWindow, Guard},
     plan::Deletes,
     state::{Checkpoint, Counts},
 };
@@ -22,11 +24,18 @@ pub(super) struct Committed {
 }
 
 /// What a segment changed, beside its rows.
+#[derive(Debug, Default)]
 struct Settled {
-    /// Entries of `_pending_delete` that were made, moved to a newer stamp, or taken away.
+    /// Entries of `_pending_delete` and `_rejected_row` that were made, changed, or taken away.
     entries: u64,
     /// Rows that left, or were marked.
     deleted: u64,
+    /// Records whose values do not fit.
+    rejected: u64,
+    /// Deletes that the guard holds.
+    held: u64,
+    /// The window, where deletes entered it.
+    window: Option<DeletesWindow>,
 }
 
 impl Session {
@@ -55,12 +64,14 @@ impl Session {
         let mut parts = self.parts()?;
         let doing = format!("write the deletes of table {}", parts.plan.table);
         let settled = parts
-            .settle_deletes(deletions, at)
+            .settle(deletions, at)
             .map_err(|error| parts.failure(&doing, error))?;
         let counts = Counts {
             inserted: parts.segment.inserted,
             updated: parts.segment.updated,
             deleted: settled.deleted,
+            rejected: settled.rejected,
+            held: settled.held,
         };
         let changed = !counts.is_empty() || settled.entries > 0 || parts.segment.taken_out > 0;
         match write {
@@ -77,8 +88,15 @@ impl Session {
             // A marked row is still in the table.
             Deletes::Mark | Deletes::Ignore => 0,
         };
-        let rows = signed(counts.inserted).saturating_sub(signed(left));
-        let claimed = self.write_state(checkpoint, state::Rows::Changed(rows), at)?;
+        let claimed = self.write_state(&Write {
+            checkpoint,
+            rows: state::Rows::Changed(signed(counts.inserted).saturating_sub(signed(left))),
+            window: settled.window.as_ref(),
+            at,
+        })?;
+        if checkpoint.listing.is_none() {
+            self.forget_surplus()?;
+        }
         let doing = format!("commit to table {}", self.plan.table);
         let connection = self.connection()?;
         let ended = connection.execute_batch("COMMIT");
@@ -96,33 +114,107 @@ fn signed(count: u64) -> i64 {
 }
 
 impl Parts<'_> {
-    fn settle_deletes(&mut self, deletions: Deletions, at: Timestamp) -> rusqlite::Result<Settled> {
-        let object = self.plan.object.as_str();
-        let mut settled = Settled { entries: 0, deleted: 0 };
-        if self.segment.found_deletes {
-            let mut note = self.connection.prepare_cached(&self.statements.note_deletes)?;
-            settled.entries += count(note.execute(params![object, state::text(at)])?);
-            self.connection.prepare_cached(statement::FORGET_FOUND)?.execute([])?;
-        }
+    fn settle(&mut self, deletions: Deletions, at: Timestamp) -> rusqlite::Result<Settled> {
+        let mut settled = Settled::default();
+        self.note_gone(&mut settled, at)?;
+        self.note_rejected(&mut settled, at)?;
         match deletions {
-            Deletions::Apply if self.segment.has_pending || settled.entries > 0 => {
-                match self.plan.deletes {
-                    Deletes::Remove | Deletes::Mark => {
-                        let mut apply = self.connection.prepare_cached(&self.statements.apply_deletes)?;
-                        settled.deleted = count(apply.execute([object])?);
-                    }
-                    // Left from a time when the mode was another: dropped like those that are found.
-                    Deletes::Ignore => {}
-                }
-                let mut forget = self.connection.prepare_cached(statement::FORGET_PENDING)?;
-                settled.entries += count(forget.execute([object])?);
-            }
-            Deletions::Apply | Deletions::Keep => {}
+            Deletions::Apply(guard) if self.segment.has_pending || settled.entries > 0 => match self.plan.deletes {
+                Deletes::Remove | Deletes::Mark => self.apply(guard, &mut settled, at)?,
+                // Left from a time when the mode was another: dropped like those that are found.
+                Deletes::Ignore => settled.entries += self.change(statement::FORGET_PENDING, [self.object()])?,
+            },
+            Deletions::Apply(_) | Deletions::Keep => {}
+        }
+        for forget in statement::FORGET_FOUND {
+            self.change(forget, [])?;
         }
         Ok(settled)
     }
-}
 
-fn count(rows: usize) -> u64 {
-    u64::try_from(rows).unwrap_or(u64::MAX)
+    fn object(&self) -> &str {
+        self.plan.object.as_str()
+    }
+
+    fn change(&self, sql: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<u64> {
+        let rows = self.connection.prepare_cached(sql)?.execute(parameters)?;
+        Ok(u64::try_from(rows).unwrap_or(u64::MAX))
+    }
+
+    fn number(&self, sql: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<u64> {
+        let mut select = self.connection.prepare_cached(sql)?;
+        let number: i64 = select.query_row(parameters, |row| row.get(0))?;
+        Ok(u64::try_from(number).unwrap_or_default())
+    }
+
+    /// Notes deleted records and those that left.
+    fn note_gone(&self, settled: &mut Settled, at: Timestamp) -> rusqlite::Result<()> {
+        let object = self.object();
+        let is_noted = match self.plan.deletes {
+            Deletes::Remove | Deletes::Mark => true,
+            Deletes::Ignore => false,
+        };
+        if self.segment.found_deletes && is_noted {
+            settled.entries += self.change(&self.statements.note_deletes, params![object, state::text(at)])?;
+        }
+        if self.segment.found_left && is_noted {
+            settled.entries += self.change(&self.statements.note_left, params![object, state::text(at)])?;
+        }
+        if self.segment.has_rejected && (self.segment.found_deletes || self.segment.found_left) {
+            settled.entries += self.change(&self.statements.forget_gone, [object])?;
+        }
+        Ok(())
+    }
+
+    fn note_rejected(&self, settled: &mut Settled, at: Timestamp) -> rusqlite::Result<()> {
+        if !self.segment.found_rejected {
+            return Ok(());
+        }
+        let object = self.object();
+        settled.rejected = self.number(statement::COUNT_REJECTED, [])?;
+        settled.entries += self.change(statement::FORGET_FITTING, [object])?;
+        settled.entries += self.change(statement::NOTE_REJECTED, params![object, state::text(at)])?;
+        Ok(())
+    }
+
+    /// Applies what somebody has confirmed and what the guard admits. Rejected rows of what is applied go with it.
+    fn apply(&self, guard: Guard, settled: &mut Settled, at: Timestamp) -> rusqlite::Result<()> {
+        let object = self.object();
+        let unconfirmed = self.number(statement::COUNT_UNCONFIRMED, [object])?;
+        let (rows, mut window) = self.rows_and_window()?;
+        let is_admitted = guard.admits(unconfirmed, window.recent(at), rows + self.segment.inserted);
+        let since = guard.found_since.map(state::text).unwrap_or_default();
+
+        let apply = &self.statements.apply_deletes;
+        settled.deleted += self.change(apply, params![object, since, true])?;
+        if is_admitted {
+            let deleted = self.change(apply, params![object, since, false])?;
+            if deleted > 0 {
+                window.add(deleted, at);
+                settled.window = Some(window);
+            }
+            settled.deleted += deleted;
+        } else {
+            settled.held = unconfirmed;
+        }
+        for forget in [statement::FORGET_REJECTED_OF_APPLIED, statement::FORGET_APPLIED] {
+            settled.entries += self.change(forget, params![object, since, !is_admitted])?;
+        }
+        Ok(())
+    }
+
+    /// As the state has them; nothing where the object has none yet.
+    fn rows_and_window(&self) -> rusqlite::Result<(u64, DeletesWindow)> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT rows, deletes_window FROM _replication_state WHERE object = ?1")?;
+        let found = select
+            .query_row([self.object()], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?))
+            })
+            .optional()?;
+        let (rows, window) = found.unwrap_or_default();
+        let window = window.map(|window| DeletesWindow::from_json(&window));
+        Ok((u64::try_from(rows).unwrap_or_default(), window.unwrap_or_default()))
+    }
 }

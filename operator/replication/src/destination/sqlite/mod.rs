@@ -4,8 +4,13 @@
 //! * `statement`: all SQL that holds identifiers
 //! * `encode`: how each kind of value is stored
 //! * `load` and `merge`: the segment, row by row, and its end
+//! * `schema`: the state tables and their versions
 //! * `state`: `_replication_state`, the epoch, whose tables
+//! * `retire`: tables that objects have left
 //! * `tables`: DDL and its comparison with what is there
+//! * `exchange`: columns whose type changed
+//! * `listing`: stretches of a listing, surplus, held deletes and what confirms them
+//! * `parents`: which parents of linked fields have other values
 //! * `session`: what the thread of a table owns
 //! * `turns`: who writes
 //!
@@ -27,8 +32,13 @@
 
 mod connect;
 mod encode;
+mod exchange;
+mod listing;
 mod load;
 mod merge;
+mod parents;
+mod retire;
+mod schema;
 mod session;
 mod state;
 mod statement;
@@ -38,6 +48,7 @@ mod tests;
 mod turns;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -46,15 +57,20 @@ use jiff::Timestamp;
 
 use self::{
     connect::Thread,
+    listing::OwnedStretch,
     merge::Committed,
     session::Session,
     turns::{Turn, Turns},
 };
-use super::{Capabilities, Contents, Deletions, Destination, Load, ObjectTable, StateWrite};
+use super::{
+    Capabilities, ColumnInUse, Contents, Deletions, Destination, Differences, Left, Load, ObjectTable, RetiredTable,
+    StateWrite, Stretch,
+};
 use crate::{
     Error, Result,
     batch::Batch,
-    plan::ObjectPlan,
+    guard::HeldDeletes,
+    plan::{Identifier, Link, ObjectName, ObjectPlan},
     state::{Checkpoint, Counts, Owner, State},
 };
 
@@ -125,14 +141,33 @@ impl Destination for Sqlite {
     async fn prepare(&self) -> Result<()> {
         let turn = self.turns.take().await;
         let path = self.path.clone();
-        let prepared = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
-            let mut connection = connect::open_or_create(&path)?;
-            tables::prepare(&mut connection, &path)
-        });
-        prepared
-            .await
-            .map_err(|error| Error::Internal(format!("preparing a SQLite file: {error}")))?
+        blocking("preparing", move || {
+            holding(turn, || {
+                let mut connection = connect::open_or_create(&path)?;
+                schema::prepare(&mut connection, &path)
+            })
+        })
+        .await
+    }
+
+    async fn existing_columns(&self, tables: &[Identifier]) -> Result<BTreeMap<Identifier, Vec<String>>> {
+        let path = self.path.clone();
+        let tables = tables.to_vec();
+        blocking("reading the columns of", move || {
+            tables::existing_columns(&path, &tables)
+        })
+        .await
+    }
+
+    /// Cancel safe like `prepare`.
+    async fn retire(&self, owner: &Owner, kept: &[ObjectName], at: Timestamp) -> Result<Vec<RetiredTable>> {
+        let turn = self.turns.take().await;
+        let path = self.path.clone();
+        let (owner, kept) = (owner.clone(), kept.to_vec());
+        blocking("retiring tables of", move || {
+            holding(turn, || retire::retire(&path, &owner, &kept, at))
+        })
+        .await
     }
 
     async fn open(&self, plan: Arc<ObjectPlan>, owner: Owner) -> Result<SqliteTable> {
@@ -229,6 +264,60 @@ impl ObjectTable for SqliteTable {
             .call(move |session| holding(turn, || session.touch(&checkpoint, at)))
             .await
     }
+
+    async fn leave(&mut self, left: Vec<Left>) -> Result<()> {
+        self.thread.call(move |session| session.leave(&left)).await
+    }
+
+    async fn compare(&mut self, stretch: Stretch<'_>) -> Result<Differences> {
+        let turn = self.turn().await?;
+        let stretch = OwnedStretch::from(stretch);
+        self.thread
+            .call(move |session| holding(turn, || session.compare(&stretch)))
+            .await
+    }
+
+    async fn surplus(&mut self, after: Option<&str>, limit: u32) -> Result<Vec<String>> {
+        let after = after.unwrap_or_default().to_owned();
+        self.thread.call(move |session| session.surplus(&after, limit)).await
+    }
+
+    async fn pending(&mut self, after: Option<&str>, limit: u32) -> Result<Vec<String>> {
+        let after = after.unwrap_or_default().to_owned();
+        self.thread.call(move |session| session.pending(&after, limit)).await
+    }
+
+    async fn held(&mut self) -> Result<Option<HeldDeletes>> {
+        self.thread.call(Session::held).await
+    }
+
+    async fn confirm(&mut self, token: &str, at: Timestamp) -> Result<bool> {
+        let turn = self.turn().await?;
+        let token = token.to_owned();
+        self.thread
+            .call(move |session| holding(turn, || session.confirm(&token, at)))
+            .await
+    }
+
+    async fn outdated_parents(&mut self, link: &Link, parents: Batch) -> Result<Vec<String>> {
+        let link = link.clone();
+        self.thread
+            .call(move |session| session.outdated_parents(&link, &parents))
+            .await
+    }
+
+    async fn settle_columns(&mut self) -> Result<Vec<ColumnInUse>> {
+        let turn = self.turn().await?;
+        self.thread
+            .call(move |session| holding(turn, || session.settle_columns()))
+            .await
+    }
+}
+
+/// Does what blocks on a thread that may. `doing` ends before "a SQLite file".
+async fn blocking<R: Send + 'static>(doing: &str, work: impl FnOnce() -> Result<R> + Send + 'static) -> Result<R> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::Internal(format!("{doing} a SQLite file: {error}")))?
 }
 
 /// Does the work, and gives the turn back after it.

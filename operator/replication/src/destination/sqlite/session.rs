@@ -20,6 +20,8 @@ use crate::{Error, Result, plan::ObjectPlan, state::Owner};
 pub(super) struct Session {
     pub(super) path: PathBuf,
     pub(super) plan: Arc<ObjectPlan>,
+    /// The plan with the columns that its values go into at the moment, see `exchange`.
+    pub(super) layout: Arc<ObjectPlan>,
     pub(super) owner: Owner,
     pub(super) statements: TableStatements,
     pub(super) knowledge: Knowledge,
@@ -33,11 +35,20 @@ impl Session {
         Self {
             path,
             statements: TableStatements::new(&plan),
+            layout: Arc::clone(&plan),
             plan,
             owner,
             knowledge: Knowledge::NotRead,
             connection: None,
             segment: None,
+        }
+    }
+
+    /// Writes the statements for these columns.
+    pub(super) fn use_layout(&mut self, layout: ObjectPlan) {
+        if *self.layout != layout {
+            self.statements = TableStatements::new(&layout);
+            self.layout = Arc::new(layout);
         }
     }
 
@@ -67,6 +78,7 @@ impl Session {
         let Self {
             path,
             plan,
+            layout,
             owner: _,
             statements,
             knowledge: _,
@@ -77,6 +89,7 @@ impl Session {
             (Some(connection), Some(segment)) => Ok(Parts {
                 path,
                 plan,
+                layout,
                 statements,
                 connection,
                 segment,
@@ -153,6 +166,7 @@ impl Drop for Session {
 pub(super) struct Parts<'a> {
     pub(super) path: &'a Path,
     pub(super) plan: &'a ObjectPlan,
+    pub(super) layout: &'a ObjectPlan,
     pub(super) statements: &'a TableStatements,
     pub(super) connection: &'a Connection,
     pub(super) segment: &'a mut Segment,

@@ -10,15 +10,17 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, types::Type};
 
 use super::{
     connect::failure,
+    exchange, retire,
     session::Session,
     statement,
-    tables::{exists, make_table},
+    tables::{Made, exists, make_table},
 };
 use crate::{
     Error, Result,
     destination::Contents,
+    guard::DeletesWindow,
     plan::{ObjectName, ObjectPlan},
-    state::{Checkpoint, Epoch, Owner, Phase, State},
+    state::{Checkpoint, Epoch, Listing, ListingKind, Owner, Phase, State},
     value,
 };
 
@@ -40,6 +42,16 @@ pub(super) enum Rows {
     Changed(i64),
     /// The table is counted.
     Counted,
+}
+
+/// What a transaction writes of the state.
+#[derive(Debug)]
+pub(super) struct Write<'a> {
+    pub(super) checkpoint: &'a Checkpoint,
+    pub(super) rows: Rows,
+    /// The window of deletes, where it changed.
+    pub(super) window: Option<&'a DeletesWindow>,
+    pub(super) at: Timestamp,
 }
 
 /// A moment in the form of the database.
@@ -73,6 +85,7 @@ impl Session {
                 state
             }
         };
+        self.look_at_columns()?;
         self.knowledge = Knowledge::Read(state.as_ref().map(|state| state.epoch.0));
         Ok(state)
     }
@@ -83,60 +96,65 @@ impl Session {
         let doing = format!("make table {}", self.plan.table);
         let (claimed, contents) = self.in_transaction(&doing, |session, connection| {
             let failed = |error| session.failure(&doing, error);
+            let plan = &session.plan;
             session.compare_epoch_on(connection)?;
-            let state = read(connection, &session.plan.object).map_err(failed)?;
-            check_owner(connection, &session.path, &session.plan, &session.owner, state.as_ref())?;
-            let given_up = state.as_ref().filter(|state| {
-                state.checkpoint.phase == Phase::Initial
-                    && state.checkpoint.plan_hash != checkpoint.plan_hash
-                    && state.table_name.eq_ignore_ascii_case(session.plan.table.as_str())
-            });
-            if given_up.is_some() {
-                let drop = statement::drop_table(&session.plan);
+            let state = read(connection, &plan.object).map_err(failed)?;
+            check_owner(connection, &session.path, plan, &session.owner, state.as_ref())?;
+            let is_here = |state: &&State| state.table_name.eq_ignore_ascii_case(plan.table.as_str());
+            let stays = state.as_ref().filter(is_here);
+            if stays.is_some_and(|state| is_given_up(state, checkpoint)) {
+                let drop = statement::drop_table(plan);
                 connection.execute_batch(&drop).map_err(failed)?;
             }
-            make_table(connection, &session.path, &session.plan)?;
-            let moved = match &state {
-                Some(state) if !state.table_name.eq_ignore_ascii_case(session.plan.table.as_str()) => {
-                    retire(connection, state, at).map_err(failed)?;
-                    true
-                }
-                Some(_) => false,
-                None => true,
+            let rows = match stays {
+                Some(state) if is_of_plan(state, plan) => exchange::Rows::OfThisPlan,
+                Some(_) | None => exchange::Rows::OfAnother,
             };
-            if moved {
-                take_back(connection, session.plan.table.as_str()).map_err(failed)?;
+            let made = make_table(connection, &session.path, plan, rows)?;
+            if let Some(left) = state.as_ref().filter(|state| !is_here(state)) {
+                retire::note(connection, left, at).map_err(failed)?;
+            }
+            if stays.is_none() {
+                retire::take_back(connection, plan.table.as_str()).map_err(failed)?;
+            }
+            if stays.is_none() || made == Made::New {
+                // What was noted was noted of rows that are in another table, or gone.
+                retire::forget(connection, &plan.object).map_err(failed)?;
             }
             let mut has_rows = connection
                 .prepare_cached(&session.statements.has_rows)
                 .map_err(failed)?;
             let has_rows: bool = has_rows.query_row([], |row| row.get(0)).map_err(failed)?;
             // An empty table may have been emptied by somebody else.
-            let rows = if moved || !has_rows {
+            let rows = if stays.is_none() || !has_rows {
                 Rows::Counted
             } else {
                 Rows::Changed(0)
             };
-            let claimed = session.write_state_on(connection, checkpoint, rows, at)?;
+            let write = Write {
+                checkpoint,
+                rows,
+                window: None,
+                at,
+            };
+            let claimed = session.write_state_on(connection, &write)?;
             Ok((claimed, if has_rows { Contents::Rows } else { Contents::Empty }))
         })?;
+        self.look_at_columns()?;
         self.knowledge = claimed;
         Ok(contents)
     }
 
-    /// Writes `checked_at` and the watermark where the epoch is still the one known.
+    /// Writes what a run without rows moves, where the epoch is still the one known.
     pub(super) fn touch(&mut self, checkpoint: &Checkpoint, at: Timestamp) -> Result<()> {
         self.expect_idle()?;
         let doing = format!("write the state of {}", self.plan.object);
         self.in_transaction(&doing, |session, connection| {
-            let epoch = match session.knowledge {
-                Knowledge::Claimed(epoch) | Knowledge::Read(Some(epoch)) => epoch,
-                Knowledge::Read(None) | Knowledge::NotRead => return Err(session.unread()),
-            };
+            let epoch = session.known_epoch()?;
             let touched = connection
                 .prepare_cached(
-                    "UPDATE _replication_state SET watermark = ?3, checked_at = ?4, updated_at = ?5 \
-                     WHERE object = ?1 AND epoch = ?2",
+                    "UPDATE _replication_state SET watermark = ?3, checked_at = ?4, verified_until = ?5, \
+                     reconciled_at = ?6, refreshed_at = ?7, updated_at = ?8 WHERE object = ?1 AND epoch = ?2",
                 )
                 .and_then(|mut update| {
                     update.execute(params![
@@ -144,6 +162,9 @@ impl Session {
                         epoch,
                         optional_text(checkpoint.watermark),
                         optional_text(checkpoint.checked_at),
+                        optional_text(checkpoint.verified_until),
+                        optional_text(checkpoint.reconciled_at),
+                        optional_text(checkpoint.refreshed_at),
                         text(at)
                     ])
                 })
@@ -152,12 +173,49 @@ impl Session {
         })
     }
 
+    /// The epoch of a state that is there.
+    fn known_epoch(&self) -> Result<i64> {
+        match self.knowledge {
+            Knowledge::Claimed(epoch) | Knowledge::Read(Some(epoch)) => Ok(epoch),
+            Knowledge::Read(None) | Knowledge::NotRead => Err(self.unread()),
+        }
+    }
+
+    /// Claims the object for a transaction that writes no checkpoint; the answer is what is known once that is committed.
+    pub(super) fn claim_on(&self, connection: &Connection, at: Option<Timestamp>) -> Result<Knowledge> {
+        let known = self.known_epoch()?;
+        let epoch = match self.knowledge {
+            Knowledge::Claimed(epoch) => epoch,
+            Knowledge::Read(_) | Knowledge::NotRead => known.saturating_add(1),
+        };
+        let claimed = connection
+            .prepare_cached(
+                "UPDATE _replication_state SET epoch = ?3, replicator = ?4, updated_at = coalesce(?5, updated_at) \
+                 WHERE object = ?1 AND epoch = ?2",
+            )
+            .and_then(|mut update| {
+                update.execute(params![
+                    self.plan.object.as_str(),
+                    known,
+                    epoch,
+                    self.owner.replicator,
+                    optional_text(at)
+                ])
+            })
+            .map_err(|error| self.failure(&format!("claim {}", self.plan.object), error))?;
+        if claimed == 1 {
+            Ok(Knowledge::Claimed(epoch))
+        } else {
+            Err(self.fenced())
+        }
+    }
+
     /// Compares the epoch of the open segment's transaction with the one known.
     pub(super) fn compare_epoch(&mut self) -> Result<()> {
         self.with_connection(Self::compare_epoch_on)
     }
 
-    fn compare_epoch_on(&self, connection: &Connection) -> Result<()> {
+    pub(super) fn compare_epoch_on(&self, connection: &Connection) -> Result<()> {
         let known = match self.knowledge {
             Knowledge::NotRead => return Err(self.unread()),
             Knowledge::Read(epoch) => epoch,
@@ -175,27 +233,26 @@ impl Session {
     }
 
     /// Writes the state in the open segment's transaction; the answer is what is known once that is committed.
-    pub(super) fn write_state(&mut self, checkpoint: &Checkpoint, rows: Rows, at: Timestamp) -> Result<Knowledge> {
-        self.with_connection(|session, connection| session.write_state_on(connection, checkpoint, rows, at))
+    pub(super) fn write_state(&mut self, write: &Write<'_>) -> Result<Knowledge> {
+        self.with_connection(|session, connection| session.write_state_on(connection, write))
+    }
+
+    /// What a listing noted is forgotten by the open segment, whose run lists nothing.
+    pub(super) fn forget_surplus(&mut self) -> Result<()> {
+        self.with_connection(|session, connection| {
+            let forgotten = connection
+                .prepare_cached(statement::FORGET_SURPLUS)
+                .and_then(|mut forget| forget.execute([session.plan.object.as_str()]));
+            match forgotten {
+                Ok(_rows) => Ok(()),
+                Err(error) => Err(session.failure("write the state tables", error)),
+            }
+        })
     }
 
     /// The first write claims: it makes the epoch one higher where it is still the one read, or inserts the first.
-    fn write_state_on(
-        &self,
-        connection: &Connection,
-        checkpoint: &Checkpoint,
-        rows: Rows,
-        at: Timestamp,
-    ) -> Result<Knowledge> {
+    fn write_state_on(&self, connection: &Connection, write: &Write<'_>) -> Result<Knowledge> {
         let failed = |error| self.failure(&format!("write the state of {}", self.plan.object), error);
-        let Checkpoint {
-            phase,
-            plan_hash,
-            query_start,
-            watermark,
-            last_id,
-            checked_at,
-        } = checkpoint;
         let (known, epoch) = match self.knowledge {
             Knowledge::NotRead => return Err(self.unread()),
             Knowledge::Read(None) => (None, 1),
@@ -203,26 +260,9 @@ impl Session {
             Knowledge::Claimed(epoch) => (Some(epoch), epoch),
         };
         if known.is_none() {
-            let inserted = connection
-                .prepare_cached(
-                    "INSERT INTO _replication_state (object, replicator, organization_id, table_name, plan_hash, phase, \
-                     epoch, updated_at) VALUES (?1, ?2, ?3, ?4, '', '', ?5, '') ON CONFLICT (object) DO NOTHING",
-                )
-                .and_then(|mut insert| {
-                    insert.execute(params![
-                        self.plan.object.as_str(),
-                        self.owner.replicator,
-                        self.owner.organization_id,
-                        self.plan.table.as_str(),
-                        epoch
-                    ])
-                })
-                .map_err(failed)?;
-            if inserted == 0 {
-                return Err(self.fenced());
-            }
+            self.insert_state(connection, epoch)?;
         }
-        let (change, counted) = match rows {
+        let (change, counted) = match write.rows {
             Rows::Changed(change) => (change, None),
             Rows::Counted => {
                 let mut count = connection.prepare_cached(&self.statements.count_rows).map_err(failed)?;
@@ -232,12 +272,21 @@ impl Session {
                 )
             }
         };
+        let Checkpoint {
+            phase,
+            plan_hash,
+            query_start,
+            watermark,
+            last_id,
+            checked_at,
+            verified_until,
+            reconciled_at,
+            refreshed_at,
+            listing,
+        } = write.checkpoint;
+        let listing = listing.as_ref();
         let written = connection
-            .prepare_cached(
-                "UPDATE _replication_state SET table_name = ?3, plan_hash = ?4, phase = ?5, query_start = ?6, \
-                 watermark = ?7, last_id = ?8, checked_at = ?9, updated_at = ?10, rows = coalesce(?11, rows + ?12), \
-                 epoch = ?13 WHERE object = ?1 AND epoch = ?2",
-            )
+            .prepare_cached(UPDATE_STATE)
             .and_then(|mut update| {
                 update.execute(params![
                     self.plan.object.as_str(),
@@ -249,10 +298,21 @@ impl Session {
                     optional_text(*watermark),
                     last_id,
                     optional_text(*checked_at),
-                    text(at),
+                    text(write.at),
                     counted,
                     change,
-                    epoch
+                    epoch,
+                    optional_text(*verified_until),
+                    optional_text(*reconciled_at),
+                    optional_text(*refreshed_at),
+                    listing.map(|listing| listing.kind.as_str()),
+                    listing.map(|listing| listing.plan_hash.as_str()),
+                    listing.map(|listing| text(listing.started)),
+                    listing.and_then(|listing| optional_text(listing.covered)),
+                    listing.and_then(|listing| listing.last_id.as_deref()),
+                    write.window.is_some(),
+                    write.window.and_then(DeletesWindow::to_json),
+                    self.owner.replicator
                 ])
             })
             .map_err(failed)?;
@@ -261,6 +321,26 @@ impl Session {
         } else {
             Err(self.fenced())
         }
+    }
+
+    /// The object's first state, to be updated in the same transaction.
+    fn insert_state(&self, connection: &Connection, epoch: i64) -> Result<()> {
+        let inserted = connection
+            .prepare_cached(
+                "INSERT INTO _replication_state (object, replicator, organization_id, table_name, plan_hash, phase, \
+                 epoch, updated_at) VALUES (?1, ?2, ?3, ?4, '', '', ?5, '') ON CONFLICT (object) DO NOTHING",
+            )
+            .and_then(|mut insert| {
+                insert.execute(params![
+                    self.plan.object.as_str(),
+                    self.owner.replicator,
+                    self.owner.organization_id,
+                    self.plan.table.as_str(),
+                    epoch
+                ])
+            })
+            .map_err(|error| self.failure(&format!("write the state of {}", self.plan.object), error))?;
+        if inserted == 1 { Ok(()) } else { Err(self.fenced()) }
     }
 
     fn fenced(&self) -> Error {
@@ -277,6 +357,24 @@ impl Session {
     }
 }
 
+/// `?1` object, `?2` the epoch known, then what is written. The owner's name is written too: it may have adopted the state.
+const UPDATE_STATE: &str = "UPDATE _replication_state SET table_name = ?3, plan_hash = ?4, phase = ?5, query_start = ?6, \
+    watermark = ?7, last_id = ?8, checked_at = ?9, updated_at = ?10, rows = coalesce(?11, rows + ?12), epoch = ?13, \
+    verified_until = ?14, reconciled_at = ?15, refreshed_at = ?16, listing_kind = ?17, listing_plan_hash = ?18, \
+    listing_started = ?19, listing_covered = ?20, listing_last_id = ?21, \
+    deletes_window = iif(?22, ?23, deletes_window), replicator = ?24 WHERE object = ?1 AND epoch = ?2";
+
+/// A first load that another plan has begun and not finished.
+fn is_given_up(state: &State, checkpoint: &Checkpoint) -> bool {
+    state.checkpoint.phase == Phase::Initial && state.checkpoint.plan_hash != checkpoint.plan_hash
+}
+
+/// Whether every row of the table was written by this plan.
+fn is_of_plan(state: &State, plan: &ObjectPlan) -> bool {
+    let written_by = crate::plan::PlanHash(state.checkpoint.plan_hash.clone());
+    state.checkpoint.phase == Phase::Live && written_by.rows() == plan.hash.rows()
+}
+
 /// Reads one object's state, `None` also where the state tables are not there.
 fn read(connection: &Connection, object: &ObjectName) -> rusqlite::Result<Option<State>> {
     if !exists(connection, "_replication_state")? {
@@ -284,45 +382,82 @@ fn read(connection: &Connection, object: &ObjectName) -> rusqlite::Result<Option
     }
     connection
         .prepare_cached(
-            "SELECT replicator, organization_id, table_name, rows, epoch, phase, plan_hash, query_start, watermark, \
-             last_id, checked_at FROM _replication_state WHERE object = ?1",
+            "SELECT replicator, organization_id, table_name, rows, epoch, deletes_window, phase, plan_hash, query_start, \
+             watermark, last_id, checked_at, verified_until, reconciled_at, refreshed_at, listing_kind, \
+             listing_plan_hash, listing_started, listing_covered, listing_last_id, \
+             (SELECT count(*) FROM _pending_delete p WHERE p.object = s.object), \
+             (SELECT count(*) FROM _pending_delete p WHERE p.object = s.object AND p.confirmed), \
+             (SELECT count(DISTINCT r.salesforce_id) FROM _rejected_row r WHERE r.object = s.object) \
+             FROM _replication_state s WHERE object = ?1",
         )?
         .query_row([object.as_str()], |row| {
+            let window: Option<String> = row.get(5)?;
             Ok(State {
                 object: object.clone(),
-                owner: Owner {
-                    replicator: row.get(0)?,
-                    organization_id: row.get(1)?,
-                },
+                owner: owner(row)?,
                 table_name: row.get(2)?,
                 rows: row.get(3)?,
+                pending: number(row, 20)?,
+                confirmed: number(row, 21)?,
+                rejected: number(row, 22)?,
+                deletes_window: window
+                    .map(|window| DeletesWindow::from_json(&window))
+                    .unwrap_or_default(),
                 epoch: Epoch(row.get(4)?),
                 checkpoint: Checkpoint {
-                    phase: phase(row, 5)?,
-                    plan_hash: row.get(6)?,
-                    query_start: time(row, 7)?,
-                    watermark: time(row, 8)?,
-                    last_id: row.get(9)?,
-                    checked_at: time(row, 10)?,
-                    verified_until: None,
-                    reconciled_at: None,
-                    refreshed_at: None,
-                    listing: None,
+                    phase: word(row, 6, Phase::parse)?,
+                    plan_hash: row.get(7)?,
+                    query_start: time(row, 8)?,
+                    watermark: time(row, 9)?,
+                    last_id: row.get(10)?,
+                    checked_at: time(row, 11)?,
+                    verified_until: time(row, 12)?,
+                    reconciled_at: time(row, 13)?,
+                    refreshed_at: time(row, 14)?,
+                    listing: listing(row)?,
                 },
             })
         })
         .optional()
 }
 
+/// Whose a state or a retired table is: its first two columns.
+pub(super) fn owner(row: &Row<'_>) -> rusqlite::Result<Owner> {
+    Ok(Owner {
+        replicator: row.get(0)?,
+        organization_id: row.get(1)?,
+        adopts: None,
+    })
+}
+
+/// The listing of a state, whole or none.
+fn listing(row: &Row<'_>) -> rusqlite::Result<Option<Listing>> {
+    let Some(started) = time(row, 17)? else {
+        return Ok(None);
+    };
+    Ok(Some(Listing {
+        kind: word(row, 15, ListingKind::parse)?,
+        plan_hash: row.get(16)?,
+        started,
+        covered: time(row, 18)?,
+        last_id: row.get(19)?,
+    }))
+}
+
 fn unreadable(column: usize, problem: &'static str) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, problem.into())
 }
 
-fn phase(row: &Row<'_>, column: usize) -> rusqlite::Result<Phase> {
-    Phase::parse(row.get_ref(column)?.as_str()?).ok_or_else(|| unreadable(column, "is no phase"))
+fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column)
+        .map(|number| u64::try_from(number).unwrap_or_default())
 }
 
-fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+fn word<T>(row: &Row<'_>, column: usize, parse: impl Fn(&str) -> Option<T>) -> rusqlite::Result<T> {
+    parse(row.get_ref(column)?.as_str()?).ok_or_else(|| unreadable(column, "is no word of this program"))
+}
+
+pub(super) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
     let Some(text) = row.get_ref(column)?.as_str_or_null()? else {
         return Ok(None);
     };
@@ -340,7 +475,8 @@ fn check_owner(
     owner: &Owner,
     state: Option<&State>,
 ) -> Result<()> {
-    if let Some(found) = state.map(|state| &state.owner).filter(|found| *found != owner) {
+    let of_another = |found: &&Owner| !owner.may_write(&found.replicator, &found.organization_id);
+    if let Some(found) = state.map(|state| &state.owner).filter(of_another) {
         return Err(Error::SchemaConflict {
             message: format!(
                 "{}: {} is replicated by {} from org {}, not by {} from org {}; use another file, or let the other \
@@ -358,7 +494,7 @@ fn check_owner(
     if state.is_some_and(|state| state.table_name.eq_ignore_ascii_case(table)) {
         return Ok(());
     }
-    let whose = whose_table(connection, plan, owner);
+    let whose = retire::whose_table(connection, plan, owner);
     match whose.map_err(|error| failure(path, &format!("look for table {table}"), error))? {
         None => Ok(()),
         Some(whose) => Err(Error::SchemaConflict {
@@ -370,69 +506,4 @@ fn check_owner(
             ),
         }),
     }
-}
-
-/// Whose a table is that is not in the object's state: `None` where it is not there, or retired by us.
-fn whose_table(connection: &Connection, plan: &ObjectPlan, owner: &Owner) -> rusqlite::Result<Option<String>> {
-    let table = plan.table.as_str();
-    if !exists(connection, table)? {
-        return Ok(None);
-    }
-    if exists(connection, "_replication_state")? {
-        let sql = "SELECT object, replicator, organization_id FROM _replication_state \
-                   WHERE table_name = ?1 COLLATE NOCASE AND object <> ?2";
-        let other = connection.query_row(sql, [table, plan.object.as_str()], |row| {
-            let (object, replicator, org): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok(format!("holds {object} of replicator {replicator}, org {org}"))
-        });
-        if let Some(other) = other.optional()? {
-            return Ok(Some(other));
-        }
-    }
-    if exists(connection, "_retired_table")? {
-        let sql = "SELECT replicator, organization_id FROM _retired_table WHERE table_name = ?1";
-        let retired = connection
-            .query_row(sql, [table], |row| {
-                Ok(Owner {
-                    replicator: row.get(0)?,
-                    organization_id: row.get(1)?,
-                })
-            })
-            .optional()?;
-        match retired {
-            Some(retired) if retired == *owner => return Ok(None),
-            Some(Owner {
-                replicator,
-                organization_id,
-            }) => {
-                return Ok(Some(format!(
-                    "was kept for replicator {replicator}, org {organization_id}"
-                )));
-            }
-            None => {}
-        }
-    }
-    Ok(Some("was not made by this program".to_owned()))
-}
-
-/// Notes a table that the object leaves: it stays, and stays ours.
-fn retire(connection: &Connection, state: &State, at: Timestamp) -> rusqlite::Result<()> {
-    connection.execute(
-        "INSERT OR REPLACE INTO _retired_table (table_name, object, replicator, organization_id, retired_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![
-            state.table_name,
-            state.object.as_str(),
-            state.owner.replicator,
-            state.owner.organization_id,
-            text(at)
-        ],
-    )?;
-    Ok(())
-}
-
-/// A table of an object's state is not retired.
-fn take_back(connection: &Connection, table: &str) -> rusqlite::Result<()> {
-    connection.execute("DELETE FROM _retired_table WHERE table_name = ?1", [table])?;
-    Ok(())
 }

@@ -4,57 +4,19 @@
 //! are bound as parameters. The statements of one table are written once, when it is opened, and prepared once by the
 //! connection's cache, which finds them by their text.
 
-use crate::plan::{Column, ColumnKind, ColumnSource, Deletes, IndexPlan, ObjectPlan};
+use crate::plan::{Column, ColumnKind, ColumnSource, Deletes, Identifier, IndexPlan, ObjectPlan};
 
-/// The tables and the view that hold what a destination remembers (design 6.1), each with the statement that makes it.
+/// What a connection keeps for itself, in memory: what the segment under way found and settles at its end, and a place
+/// for [`RESET_LAST_ROWID`].
 ///
-/// Keyed tables are without rowid: their key is all that they are searched by, and `last_insert_rowid` stays that of
-/// the object's table (see [`super::load`]).
-pub(super) const STATE_RELATIONS: [(&str, &str); 7] = [
-    (
-        "_replication_meta",
-        "CREATE TABLE _replication_meta (one INTEGER NOT NULL PRIMARY KEY DEFAULT 1 CHECK (one = 1), \
-         schema_version INTEGER NOT NULL)",
-    ),
-    (
-        "_replication_state",
-        "CREATE TABLE _replication_state (object TEXT NOT NULL PRIMARY KEY, replicator TEXT NOT NULL, \
-         organization_id TEXT NOT NULL, table_name TEXT NOT NULL, plan_hash TEXT NOT NULL, phase TEXT NOT NULL, \
-         query_start TEXT, watermark TEXT, last_id TEXT, job_id TEXT, job_api_version TEXT, locator TEXT, \
-         rows INTEGER NOT NULL DEFAULT 0, deletes_window TEXT, verified_until TEXT, reconciled_at TEXT, \
-         refreshed_at TEXT, checked_at TEXT, epoch INTEGER NOT NULL, updated_at TEXT NOT NULL) WITHOUT ROWID",
-    ),
-    (
-        "_pending_delete",
-        "CREATE TABLE _pending_delete (object TEXT NOT NULL, salesforce_id TEXT NOT NULL, stamp TEXT NOT NULL, \
-         found_at TEXT NOT NULL, PRIMARY KEY (object, salesforce_id)) WITHOUT ROWID",
-    ),
-    (
-        "_listed_row",
-        "CREATE TABLE _listed_row (object TEXT NOT NULL, salesforce_id TEXT NOT NULL, system_modstamp TEXT, \
-         PRIMARY KEY (object, salesforce_id)) WITHOUT ROWID",
-    ),
-    (
-        "_rejected_row",
-        "CREATE TABLE _rejected_row (object TEXT NOT NULL, salesforce_id TEXT NOT NULL, column_name TEXT NOT NULL, \
-         reason TEXT NOT NULL, since TEXT NOT NULL, PRIMARY KEY (object, salesforce_id, column_name)) WITHOUT ROWID",
-    ),
-    (
-        "_retired_table",
-        "CREATE TABLE _retired_table (table_name TEXT NOT NULL PRIMARY KEY COLLATE NOCASE, object TEXT NOT NULL, \
-         replicator TEXT NOT NULL, organization_id TEXT NOT NULL, retired_at TEXT NOT NULL) WITHOUT ROWID",
-    ),
-    (
-        "_freshness",
-        "CREATE VIEW _freshness AS SELECT table_name AS \"table\", watermark, verified_until, checked_at \
-         FROM _replication_state",
-    ),
-];
-
-/// What a connection keeps for itself, in memory: deletes found by the segment under way, and a place for
-/// [`RESET_LAST_ROWID`].
+/// * `found_delete`: deleted records
+/// * `found_left`: records that left; without a stamp where none is known
+/// * `found_rejected`: columns whose values do not fit, with the stamp of their record
 pub(super) const CREATE_TEMPORARY: &str = "\
     CREATE TEMP TABLE found_delete (salesforce_id TEXT NOT NULL PRIMARY KEY, stamp TEXT NOT NULL) WITHOUT ROWID; \
+    CREATE TEMP TABLE found_left (salesforce_id TEXT NOT NULL PRIMARY KEY, stamp TEXT) WITHOUT ROWID; \
+    CREATE TEMP TABLE found_rejected (salesforce_id TEXT NOT NULL, column_name TEXT NOT NULL, reason TEXT NOT NULL, \
+    stamp TEXT NOT NULL, PRIMARY KEY (salesforce_id, column_name)) WITHOUT ROWID; \
     CREATE TEMP TABLE last_rowid (unused INTEGER)";
 
 /// Sets the connection's last inserted rowid to one that no row of a table has.
@@ -67,21 +29,113 @@ pub(super) const FIND_DELETE: &str = "INSERT INTO temp.found_delete (salesforce_
 /// `?1` Id, `?2` stamp: a live record of the segment that is not older than its deleted form.
 pub(super) const UNFIND_DELETE: &str = "DELETE FROM temp.found_delete WHERE salesforce_id = ?1 AND stamp <= ?2";
 
+/// `?1` Id: a record that was read by Id just now and is live, whatever was found before.
+pub(super) const DISPROVE_DELETE: &str = "DELETE FROM temp.found_delete WHERE salesforce_id = ?1";
+
 /// `?1` Id: whether the segment has a newer, deleted form of a record.
 pub(super) const IS_FOUND_DELETED: &str = "SELECT EXISTS (SELECT 1 FROM temp.found_delete WHERE salesforce_id = ?1)";
 
-/// The segment's deletes are noted, or dropped.
-pub(super) const FORGET_FOUND: &str = "DELETE FROM temp.found_delete";
+/// `?1` Id, `?2` stamp or NULL: a record that left. The newest stamp stays.
+pub(super) const FIND_LEFT: &str = "INSERT INTO temp.found_left (salesforce_id, stamp) VALUES (?1, ?2) \
+    ON CONFLICT (salesforce_id) DO UPDATE SET stamp = excluded.stamp WHERE excluded.stamp > coalesce(stamp, '')";
+
+/// `?1` Id: a live record of the segment that comes after its leaving.
+pub(super) const UNFIND_LEFT: &str = "DELETE FROM temp.found_left WHERE salesforce_id = ?1";
+
+/// `?1` Id, `?2` column, `?3` reason, `?4` stamp of the record.
+pub(super) const FIND_REJECTED: &str =
+    "INSERT INTO temp.found_rejected (salesforce_id, column_name, reason, stamp) VALUES (?1, ?2, ?3, ?4)";
+
+/// `?1` Id, `?2` stamp: another form of a rejected record that is not older.
+pub(super) const UNFIND_REJECTED: &str = "DELETE FROM temp.found_rejected WHERE salesforce_id = ?1 AND stamp <= ?2";
+
+/// `?1` Id: a later form of a rejected record, whatever its stamp.
+pub(super) const DISPROVE_REJECTED: &str = "DELETE FROM temp.found_rejected WHERE salesforce_id = ?1";
+
+/// `?1` Id, `?2` stamp: whether the segment has a newer form of a record whose values do not fit.
+pub(super) const IS_FOUND_REJECTED: &str =
+    "SELECT EXISTS (SELECT 1 FROM temp.found_rejected WHERE salesforce_id = ?1 AND stamp > ?2)";
+
+/// How many records the segment rejects.
+pub(super) const COUNT_REJECTED: &str = "SELECT count(DISTINCT salesforce_id) FROM temp.found_rejected";
+
+/// `?1` object, `?2` since when: entries of the segment's rejected records. One that is there with the same reason is left
+/// alone.
+pub(super) const NOTE_REJECTED: &str = "INSERT INTO _rejected_row (object, salesforce_id, column_name, reason, since) \
+    SELECT ?1, salesforce_id, column_name, reason, ?2 FROM temp.found_rejected WHERE true \
+    ON CONFLICT (object, salesforce_id, column_name) DO UPDATE SET reason = excluded.reason, since = excluded.since \
+    WHERE reason <> excluded.reason";
+
+/// `?1` object: entries of the segment's rejected records for columns that fit by now.
+pub(super) const FORGET_FITTING: &str = "DELETE FROM _rejected_row WHERE object = ?1 \
+    AND salesforce_id IN (SELECT salesforce_id FROM temp.found_rejected) AND NOT EXISTS (SELECT 1 \
+    FROM temp.found_rejected f WHERE f.salesforce_id = _rejected_row.salesforce_id \
+    AND f.column_name = _rejected_row.column_name)";
+
+/// What the segment found is settled.
+pub(super) const FORGET_FOUND: [&str; 3] = [
+    "DELETE FROM temp.found_delete",
+    "DELETE FROM temp.found_left",
+    "DELETE FROM temp.found_rejected",
+];
 
 /// `?1` object, `?2` Id, `?3` stamp: a live read takes the pending delete out.
 pub(super) const TAKE_OUT_PENDING: &str =
     "DELETE FROM _pending_delete WHERE object = ?1 AND salesforce_id = ?2 AND stamp <= ?3";
 
+/// `?1` object, `?2` Id: so does one that was read by Id just now, whatever its stamp.
+pub(super) const DISPROVE_PENDING: &str = "DELETE FROM _pending_delete WHERE object = ?1 AND salesforce_id = ?2";
+
 /// `?1` object: whether it has pending deletes.
 pub(super) const HAS_PENDING: &str = "SELECT EXISTS (SELECT 1 FROM _pending_delete WHERE object = ?1)";
 
-/// `?1` object: its pending deletes are applied, or dropped.
+/// `?1` object: whether it has rejected rows.
+pub(super) const HAS_REJECTED: &str = "SELECT EXISTS (SELECT 1 FROM _rejected_row WHERE object = ?1)";
+
+/// `?1` object: how many of its pending deletes nobody has confirmed.
+pub(super) const COUNT_UNCONFIRMED: &str = "SELECT count(*) FROM _pending_delete WHERE object = ?1 AND NOT confirmed";
+
+/// `?1` object, `?2` found at this time or later, `?3` whether it is only those that are confirmed: rejected rows of
+/// records whose deletes are applied.
+pub(super) const FORGET_REJECTED_OF_APPLIED: &str = "DELETE FROM _rejected_row WHERE object = ?1 AND salesforce_id IN \
+    (SELECT salesforce_id FROM _pending_delete WHERE object = ?1 AND found_at >= ?2 AND confirmed >= ?3)";
+
+/// The same parameters: the pending deletes that are applied.
+pub(super) const FORGET_APPLIED: &str =
+    "DELETE FROM _pending_delete WHERE object = ?1 AND found_at >= ?2 AND confirmed >= ?3";
+
+/// `?1` object: its pending deletes are dropped.
 pub(super) const FORGET_PENDING: &str = "DELETE FROM _pending_delete WHERE object = ?1";
+
+/// `?1` object: what a listing noted.
+pub(super) const FORGET_SURPLUS: &str = "DELETE FROM _surplus_row WHERE object = ?1";
+
+/// `?1` object: its rejected rows are dropped.
+pub(super) const FORGET_REJECTED: &str = "DELETE FROM _rejected_row WHERE object = ?1";
+
+/// `?1` object, `?2` Id.
+pub(super) const NOTE_SURPLUS: &str =
+    "INSERT INTO _surplus_row (object, salesforce_id) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+
+/// `?1` object, `?2` behind this Id, `?3` how many.
+pub(super) const READ_SURPLUS: &str =
+    "SELECT salesforce_id FROM _surplus_row WHERE object = ?1 AND salesforce_id > ?2 ORDER BY 1 LIMIT ?3";
+
+/// The same parameters.
+pub(super) const READ_PENDING: &str =
+    "SELECT salesforce_id FROM _pending_delete WHERE object = ?1 AND salesforce_id > ?2 ORDER BY 1 LIMIT ?3";
+
+/// `?1` object: the deletes that are held, in the order of their token.
+pub(super) const READ_HELD: &str = "SELECT found_at, salesforce_id FROM _pending_delete WHERE object = ?1 \
+    AND NOT confirmed ORDER BY found_at, salesforce_id";
+
+/// `?1` object, `?2` and `?3` the last of them in that order.
+pub(super) const CONFIRM: &str = "UPDATE _pending_delete SET confirmed = 1 WHERE object = ?1 AND NOT confirmed \
+    AND (found_at, salesforce_id) <= (?2, ?3)";
+
+/// `?1` object, `?2` behind this Id, `?3` up to this one: records with rejected rows.
+pub(super) const READ_REJECTED: &str = "SELECT DISTINCT salesforce_id FROM _rejected_row WHERE object = ?1 \
+    AND salesforce_id > ?2 AND salesforce_id <= ?3";
 
 /// The statements of one object's table.
 #[derive(Debug)]
@@ -90,12 +144,24 @@ pub(super) struct TableStatements {
     pub(super) insert: String,
     /// The same through the guard.
     pub(super) upsert: String,
+    /// The same wherever a column differs.
+    pub(super) overwrite: String,
     /// `?1` Id, `?2` stamp, `?3` the highest rowid before the segment: takes back a row that this segment inserted.
     pub(super) undo_insert: String,
+    /// `?1` Id, `?2` stamp: whether the table's row is newer.
+    pub(super) is_newer: String,
+    /// `?1` object, `?2` Id, `?3` stamp: the rejected rows of a record that the table holds in this form.
+    pub(super) forget_rejected: String,
+    /// `?1` object: the rejected rows of records that are gone and have no pending delete.
+    pub(super) forget_gone: String,
     /// `?1` object, `?2` found at.
     pub(super) note_deletes: String,
-    /// `?1` object.
+    /// The same parameters.
+    pub(super) note_left: String,
+    /// `?1` object, `?2` found at this time or later, `?3` whether it is those that are confirmed.
     pub(super) apply_deletes: String,
+    /// `?1` behind this Id, `?2` up to this one: Id, stamp and whether the row is marked, ascending.
+    pub(super) stretch: String,
     pub(super) highest_rowid: String,
     pub(super) has_rows: String,
     pub(super) count_rows: String,
@@ -109,10 +175,22 @@ impl TableStatements {
         let insert = insert(plan);
         Self {
             upsert: format!("{insert}{}", on_conflict(plan)),
+            overwrite: format!("{insert}{}", on_difference(plan)),
             insert,
             undo_insert: format!("DELETE FROM {table} WHERE {key} = ?1 AND {stamp} <= ?2 AND rowid > ?3"),
+            is_newer: format!("SELECT EXISTS (SELECT 1 FROM {table} WHERE {key} = ?1 AND {stamp} > ?2)"),
+            forget_rejected: format!(
+                "DELETE FROM _rejected_row WHERE object = ?1 AND salesforce_id = ?2 \
+                 AND EXISTS (SELECT 1 FROM {table} WHERE {key} = ?2 AND {stamp} = ?3)"
+            ),
+            forget_gone: forget_gone(plan),
             note_deletes: note_deletes(plan),
+            note_left: note_left(plan),
             apply_deletes: apply_deletes(plan),
+            stretch: format!(
+                "SELECT {key}, {stamp}, {} FROM {table} WHERE {key} > ?1 AND {key} <= ?2 ORDER BY {key}",
+                mark_column(plan, &ColumnSource::IsDeleted).unwrap_or_else(|| "0".to_owned())
+            ),
             highest_rowid: format!("SELECT coalesce(max(rowid), 0) FROM {table}"),
             has_rows: format!("SELECT EXISTS (SELECT 1 FROM {table})"),
             count_rows: format!("SELECT count(*) FROM {table}"),
@@ -125,7 +203,7 @@ pub(super) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn name_at(plan: &ObjectPlan, position: usize) -> String {
+pub(super) fn name_at(plan: &ObjectPlan, position: usize) -> String {
     plan.columns
         .get(position)
         .map(|column| quote(column.name.as_str()))
@@ -190,6 +268,25 @@ pub(super) fn add_column(plan: &ObjectPlan, column: &Column) -> String {
     )
 }
 
+/// Drops a column in exchange for another one.
+pub(super) fn drop_column(plan: &ObjectPlan, column: &Identifier) -> String {
+    format!(
+        "ALTER TABLE {} DROP COLUMN {}",
+        quote(plan.table.as_str()),
+        quote(column.as_str())
+    )
+}
+
+/// Gives a column the name of the one that was dropped.
+pub(super) fn rename_column(plan: &ObjectPlan, from: &Identifier, to: &Identifier) -> String {
+    format!(
+        "ALTER TABLE {} RENAME COLUMN {} TO {}",
+        quote(plan.table.as_str()),
+        quote(from.as_str()),
+        quote(to.as_str())
+    )
+}
+
 /// Makes an index.
 pub(super) fn create_index(plan: &ObjectPlan, index: &IndexPlan) -> String {
     let columns: Vec<String> = index.columns.iter().map(|column| quote(column.as_str())).collect();
@@ -243,30 +340,39 @@ fn insert(plan: &ObjectPlan) -> String {
 /// by column and with NULL as a value.
 fn on_conflict(plan: &ObjectPlan) -> String {
     let table = quote(plan.table.as_str());
-    let (key, stamp) = (name_at(plan, 0), name_at(plan, 1));
-    let names: Vec<String> = written(plan)
-        .skip(1)
-        .map(|column| quote(column.name.as_str()))
-        .collect();
-    let assignments: Vec<String> = names.iter().map(|name| format!("{name} = excluded.{name}")).collect();
-    let differences: Vec<String> = names
-        .iter()
-        .skip(1)
-        .map(|name| format!("{table}.{name} IS NOT excluded.{name}"))
-        .collect();
-    let equal = match any_of(&differences) {
+    let stamp = name_at(plan, 1);
+    let equal = match any_of(&differences(plan, 2)) {
         Some(differs) => format!(" OR {table}.{stamp} = excluded.{stamp} AND {differs}"),
         None => String::new(),
     };
-    format!(
-        " ON CONFLICT ({key}) DO UPDATE SET {} WHERE {table}.{stamp} < excluded.{stamp}{equal}",
-        assignments.join(", ")
-    )
+    format!("{} WHERE {table}.{stamp} < excluded.{stamp}{equal}", assign(plan))
+}
+
+/// Rows that were read by Id: any column that differs, the stamp among them.
+fn on_difference(plan: &ObjectPlan) -> String {
+    let differs = any_of(&differences(plan, 1)).unwrap_or_else(|| "false".to_owned());
+    format!("{} WHERE {differs}", assign(plan))
+}
+
+fn assign(plan: &ObjectPlan) -> String {
+    let names = written(plan).skip(1).map(|column| quote(column.name.as_str()));
+    let assignments: Vec<String> = names.map(|name| format!("{name} = excluded.{name}")).collect();
+    let key = name_at(plan, 0);
+    format!(" ON CONFLICT ({key}) DO UPDATE SET {}", assignments.join(", "))
+}
+
+/// Written columns behind the first so many that differ.
+fn differences(plan: &ObjectPlan, skip: usize) -> Vec<String> {
+    let table = quote(plan.table.as_str());
+    let names = written(plan).skip(skip).map(|column| quote(column.name.as_str()));
+    names
+        .map(|name| format!("{table}.{name} IS NOT excluded.{name}"))
+        .collect()
 }
 
 /// Joins conditions by OR as a balanced tree: SQLite refuses an expression deeper than 1000, and a chain of ORs is as
 /// deep as it is long, while a table may have 2000 columns.
-fn any_of(conditions: &[String]) -> Option<String> {
+pub(super) fn any_of(conditions: &[String]) -> Option<String> {
     match conditions {
         [] => None,
         [one] => Some(one.clone()),
@@ -278,7 +384,7 @@ fn any_of(conditions: &[String]) -> Option<String> {
 }
 
 /// One of the two columns of the mark, where the plan has them.
-fn mark_column(plan: &ObjectPlan, source: &ColumnSource) -> Option<String> {
+pub(super) fn mark_column(plan: &ObjectPlan, source: &ColumnSource) -> Option<String> {
     match plan.deletes {
         Deletes::Mark => plan
             .columns
@@ -305,6 +411,34 @@ fn note_deletes(plan: &ObjectPlan) -> String {
     )
 }
 
+/// Notes the records that left the segment, for rows that the table has, not yet marked. The stamp is never older than the
+/// row's, so that the entry applies to it.
+fn note_left(plan: &ObjectPlan) -> String {
+    let table = quote(plan.table.as_str());
+    let (key, stamp) = (name_at(plan, 0), name_at(plan, 1));
+    let unmarked = mark_column(plan, &ColumnSource::IsDeleted).map(|is_deleted| format!(" AND NOT t.{is_deleted}"));
+    format!(
+        "INSERT INTO _pending_delete (object, salesforce_id, stamp, found_at) \
+         SELECT ?1, l.salesforce_id, max(coalesce(l.stamp, ''), t.{stamp}), ?2 \
+         FROM temp.found_left l CROSS JOIN {table} t WHERE t.{key} = l.salesforce_id{} \
+         ON CONFLICT (object, salesforce_id) DO UPDATE SET stamp = excluded.stamp \
+         WHERE excluded.stamp > _pending_delete.stamp",
+        unmarked.unwrap_or_default()
+    )
+}
+
+/// Nothing of these records will be applied: the table has no row of them, or their mode is Ignore.
+fn forget_gone(plan: &ObjectPlan) -> String {
+    let table = quote(plan.table.as_str());
+    let (key, stamp) = (name_at(plan, 0), name_at(plan, 1));
+    format!(
+        "DELETE FROM _rejected_row WHERE object = ?1 AND salesforce_id IN (SELECT l.salesforce_id FROM temp.found_left l \
+         UNION ALL SELECT d.salesforce_id FROM temp.found_delete d WHERE NOT EXISTS (SELECT 1 FROM {table} t \
+         WHERE t.{key} = d.salesforce_id AND t.{stamp} > d.stamp)) AND NOT EXISTS (SELECT 1 FROM _pending_delete p \
+         WHERE p.object = ?1 AND p.salesforce_id = _rejected_row.salesforce_id)"
+    )
+}
+
 /// Applies the pending deletes of an object. CROSS JOIN keeps the order: the few entries first, and each row by its key.
 /// A marked row has the deletion's stamp, so that a page read before the deletion cannot unmark it.
 fn apply_deletes(plan: &ObjectPlan) -> String {
@@ -315,7 +449,8 @@ fn apply_deletes(plan: &ObjectPlan) -> String {
     let rows = |also: &str| {
         format!(
             "SELECT t.rowid FROM _pending_delete p CROSS JOIN {table} t \
-             WHERE p.object = ?1 AND t.{key} = p.salesforce_id AND t.{stamp} <= p.stamp{also}"
+             WHERE p.object = ?1 AND p.found_at >= ?2 AND p.confirmed = ?3 AND t.{key} = p.salesforce_id \
+             AND t.{stamp} <= p.stamp{also}"
         )
     };
     match (is_deleted, deleted_at) {

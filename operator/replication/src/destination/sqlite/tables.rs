@@ -1,74 +1,22 @@
 //! Tables, columns and indexes: made where they are missing, compared where they are there.
 //!
-//! Existing columns are never changed: SQLite has no DDL for that, and a table in which somebody else's columns stand
-//! between ours stays as it is. A column of another type than planned is a conflict that is named.
+//! A table in which somebody else's columns stand between ours stays as it is. Columns whose type changed are exchanged
+//! (`exchange`), except key, stamp and mark: of another type than planned, these are a conflict that is named.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
-    connect::{failure, use_write_ahead_log},
+    connect::{failure, open_existing},
+    exchange,
     session::{Session, rollback},
     statement,
 };
 use crate::{
     Error, Result,
-    plan::{Column, ObjectPlan},
-    state::SCHEMA_VERSION,
+    plan::{ColumnKind, Identifier, ObjectPlan},
 };
-
-/// Makes the state tables that are not there, and sets their version. Writes nothing where there is nothing to do.
-pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
-    use_write_ahead_log(connection, path)?;
-    let failed = |error| failure(path, "make the state tables", error);
-    if missing_relations(connection, path)?.is_empty() {
-        return Ok(());
-    }
-    // Another process may have made them since; from here on none can.
-    let transaction = connection
-        .transaction_with_behavior(TransactionBehavior::Immediate)
-        .map_err(failed)?;
-    for create in missing_relations(&transaction, path)? {
-        transaction.execute_batch(create).map_err(failed)?;
-    }
-    transaction
-        .execute(
-            "INSERT INTO _replication_meta (schema_version) VALUES (?1) ON CONFLICT DO NOTHING",
-            [SCHEMA_VERSION],
-        )
-        .map_err(failed)?;
-    transaction.commit().map_err(failed)
-}
-
-/// The statements for the state tables that are missing.
-fn missing_relations(connection: &Connection, path: &Path) -> Result<Vec<&'static str>> {
-    let failed = |error| failure(path, "read the state tables", error);
-    let mut missing = Vec::new();
-    for (name, create) in statement::STATE_RELATIONS {
-        if !exists(connection, name).map_err(failed)? {
-            missing.push(create);
-        } else if name == "_replication_meta" {
-            let version = connection.query_row("SELECT schema_version FROM _replication_meta", [], |row| row.get(0));
-            let version: Option<i32> = version.optional().map_err(failed)?;
-            check_version(path, version.unwrap_or(SCHEMA_VERSION))?;
-        }
-    }
-    Ok(missing)
-}
-
-fn check_version(path: &Path, version: i32) -> Result<()> {
-    if version > SCHEMA_VERSION {
-        return Err(Error::SchemaConflict {
-            message: format!(
-                "{}: the state tables have version {version} and this program knows {SCHEMA_VERSION}; use the newer \
-                 program that made them",
-                path.display()
-            ),
-        });
-    }
-    Ok(())
-}
 
 /// Whether there is a table or view of this name, in any case of its letters.
 pub(super) fn exists(connection: &Connection, name: &str) -> rusqlite::Result<bool> {
@@ -80,14 +28,23 @@ pub(super) fn exists(connection: &Connection, name: &str) -> rusqlite::Result<bo
 }
 
 /// A column as it is in the database.
-struct Found {
-    name: String,
-    declared: String,
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) name: String,
+    pub(super) declared: String,
     key: bool,
 }
 
-fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Found>> {
-    let mut statement = connection.prepare("SELECT name, type, pk FROM pragma_table_info(?1)")?;
+impl Found {
+    /// Whether the column is declared as a column of this kind would be.
+    pub(super) fn is_as(&self, kind: ColumnKind) -> bool {
+        self.declared.eq_ignore_ascii_case(statement::type_name(kind))
+    }
+}
+
+/// The columns of a table in its order, none where it is not there.
+pub(super) fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Found>> {
+    let mut statement = connection.prepare_cached("SELECT name, type, pk FROM pragma_table_info(?1)")?;
     let rows = statement.query_map([table], |row| {
         Ok(Found {
             name: row.get(0)?,
@@ -98,44 +55,87 @@ fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Found>>
     rows.collect()
 }
 
-/// Makes the table of a plan, or adds the columns that it lacks. Inside the caller's transaction.
-///
-/// # Errors
-/// [`Error::SchemaConflict`] that names every column that is not as planned.
-pub(super) fn make_table(connection: &Connection, path: &Path, plan: &ObjectPlan) -> Result<()> {
-    let failed = |error| failure(path, &format!("make table {}", plan.table), error);
-    if !exists(connection, plan.table.as_str()).map_err(failed)? {
-        return connection.execute_batch(&statement::create_table(plan)).map_err(failed);
+/// Names of the columns of each table that is there, without those that stand beside others for a time.
+pub(super) fn existing_columns(path: &Path, tables: &[Identifier]) -> Result<BTreeMap<Identifier, Vec<String>>> {
+    let mut existing = BTreeMap::new();
+    let Some(connection) = open_existing(path)? else {
+        return Ok(existing);
+    };
+    for table in tables {
+        let found = columns(&connection, table.as_str())
+            .map_err(|error| failure(path, &format!("read the columns of table {table}"), error))?;
+        let names = found.iter().map(|column| column.name.clone());
+        let names: Vec<String> = names.filter(|name| !exchange::is_beside(&found, name)).collect();
+        if !names.is_empty() {
+            existing.insert(table.clone(), names);
+        }
     }
-    let found = columns(connection, plan.table.as_str()).map_err(failed)?;
-    for column in missing_columns(&found, plan, path)? {
-        connection
-            .execute_batch(&statement::add_column(plan, column))
-            .map_err(failed)?;
-    }
-    Ok(())
+    Ok(existing)
 }
 
-/// The columns to add, after a comparison of those that are there.
-fn missing_columns<'plan>(found: &[Found], plan: &'plan ObjectPlan, path: &Path) -> Result<Vec<&'plan Column>> {
-    let mut missing = Vec::new();
+/// The column of a name, in any case of its letters, as SQLite finds it.
+pub(super) fn find<'a>(found: &'a [Found], name: &str) -> Option<&'a Found> {
+    found.iter().find(|found| found.name.eq_ignore_ascii_case(name))
+}
+
+/// What became of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    /// It was not there.
+    New,
+    /// It was there; it has the columns that it lacked.
+    Completed,
+}
+
+/// Makes the table of a plan, or adds the columns that it lacks, those beside columns of another type among them (see
+/// [`exchange`]). Inside the caller's transaction.
+///
+/// # Errors
+/// [`Error::SchemaConflict`] that names every column that is not as planned and cannot be made so.
+pub(super) fn make_table(
+    connection: &Connection,
+    path: &Path,
+    plan: &ObjectPlan,
+    rows: exchange::Rows,
+) -> Result<Made> {
+    let failed = |error| failure(path, &format!("make table {}", plan.table), error);
+    if !exists(connection, plan.table.as_str()).map_err(failed)? {
+        connection
+            .execute_batch(&statement::create_table(plan))
+            .map_err(failed)?;
+        return Ok(Made::New);
+    }
+    let found = columns(connection, plan.table.as_str()).map_err(failed)?;
+    check_frame(&found, plan, path)?;
+    for column in &plan.columns {
+        if find(&found, column.name.as_str()).is_none() {
+            connection
+                .execute_batch(&statement::add_column(plan, column))
+                .map_err(failed)?;
+        }
+    }
+    exchange::make_columns(connection, plan, &found, rows).map_err(failed)?;
+    Ok(Made::Completed)
+}
+
+/// Key, stamp and mark are never exchanged: they have one type for ever, so another one is not ours.
+fn check_frame(found: &[Found], plan: &ObjectPlan, path: &Path) -> Result<()> {
     let mut problems = Vec::new();
     for (position, column) in plan.columns.iter().enumerate() {
         let name = column.name.as_str();
-        let planned = statement::type_name(column.kind);
-        let key = position == 0;
-        match found.iter().find(|found| found.name.eq_ignore_ascii_case(name)) {
-            Some(found) if !found.declared.eq_ignore_ascii_case(planned) => {
+        let (key, needed) = (position == 0, position < 2);
+        match find(found, name) {
+            Some(found) if !found.is_as(column.kind) && !exchange::is_exchangeable(position, column) => {
+                let planned = statement::type_name(column.kind);
                 problems.push(format!("column {name} is {} and should be {planned}", found.declared));
             }
             Some(found) if key && !found.key => problems.push(format!("column {name} is not the primary key")),
-            Some(_) => {}
-            None if position < 2 => problems.push(format!("column {name} is missing")),
-            None => missing.push(column),
+            None if needed => problems.push(format!("column {name} is missing")),
+            Some(_) | None => {}
         }
     }
     if problems.is_empty() {
-        return Ok(missing);
+        return Ok(());
     }
     Err(Error::SchemaConflict {
         message: format!(

@@ -9,10 +9,9 @@ use salesforce::ErrorKind;
 use tempfile::TempDir;
 
 use super::{
-    Sqlite, SqliteTable, connect,
+    Sqlite, SqliteTable, connect, schema,
     session::Session,
     statement::{self, TableStatements},
-    tables,
 };
 use crate::{
     Error,
@@ -20,16 +19,23 @@ use crate::{
     budget::BytePermit,
     destination::{Deletions, Destination, Load, ObjectTable, StateWrite},
     fixture::contact,
+    guard::Guard,
     plan::{Column, ColumnKind, ColumnSource, Deletes, Identifier, ObjectPlan},
     state::{Checkpoint, Counts, Owner, Phase},
 };
 
 const AT: Timestamp = Timestamp::UNIX_EPOCH;
 
+const ADMIT: Deletions = Deletions::Apply(Guard {
+    max_percent: 100,
+    found_since: None,
+});
+
 fn owner() -> Owner {
     Owner {
         replicator: "telephony/crm".into(),
         organization_id: "00D000000000001AAA".into(),
+        adopts: None,
     }
 }
 
@@ -436,7 +442,7 @@ async fn a_row_after_one_that_was_taken_back_counts_as_new() {
         Counts {
             inserted: 2,
             updated: 1,
-            deleted: 0
+            ..Counts::default()
         }
     );
     assert_eq!(place.count("SELECT rows FROM _replication_state"), 2);
@@ -463,7 +469,7 @@ async fn an_update_after_the_last_row_left_counts_as_an_update() {
         .await
         .unwrap();
     let applied = table
-        .commit(&checkpoint(), Deletions::Apply, StateWrite::WithRows, AT)
+        .commit(&checkpoint(), ADMIT, StateWrite::WithRows, AT)
         .await
         .unwrap();
     assert_eq!(applied.deleted, 1);
@@ -475,7 +481,7 @@ async fn an_update_after_the_last_row_left_counts_as_an_update() {
         Counts {
             inserted: 0,
             updated: 1,
-            deleted: 0
+            ..Counts::default()
         }
     );
     let inserted = segment(&mut table, &[("003000000000003AAA", 2, false, "Meyer")])
@@ -486,7 +492,7 @@ async fn an_update_after_the_last_row_left_counts_as_an_update() {
         Counts {
             inserted: 1,
             updated: 0,
-            deleted: 0
+            ..Counts::default()
         }
     );
 }
@@ -580,7 +586,7 @@ async fn the_widest_table_with_the_strangest_names_is_written_and_compared() {
 fn statements_for_deletes_never_scan_the_table() {
     let place = Place::new();
     let mut connection = connect::open_or_create(&place.path()).unwrap();
-    tables::prepare(&mut connection, &place.path()).unwrap();
+    schema::prepare(&mut connection, &place.path()).unwrap();
     for deletes in [Deletes::Remove, Deletes::Mark] {
         let mut plan = wide(10);
         plan.deletes = deletes;
