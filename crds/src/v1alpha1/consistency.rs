@@ -15,8 +15,8 @@ pub struct Consistency {
     #[schemars(with = "Period")]
     #[x_kube(validation = Rule::new("duration(self) <= duration('24h')").message("overlap must be at most 24h"))]
     pub overlap: Option<Period>,
-    /// How often late commits and hard deletes are looked for (getUpdated, getDeleted); 0s never, else 1m to 360h, beyond
-    /// which Salesforce has forgotten deletes. Default 1h.
+    /// How often late commits and hard deletes are looked for (getUpdated, getDeleted; where Salesforce keeps no log of an
+    /// object, by comparing all Ids); 0s never, else 1m to 360h, beyond which Salesforce has forgotten deletes. Default 1h.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Period")]
     #[x_kube(validation = Rule::new("duration(self) == duration('0s') || (duration(self) >= duration('1m') && duration(self) <= duration('360h'))")
@@ -35,8 +35,8 @@ pub struct Consistency {
     #[x_kube(validation = Rule::new("duration(self) == duration('0s') || duration(self) >= duration('1m')")
         .message("refreshEvery must be 0s (never) or at least 1m"))]
     pub refresh_every: Option<Period>,
-    /// Part of the rows, in percent, that may be deleted within 24 hours; more are held until somebody confirms them. 100
-    /// switches the guard off. Default 10.
+    /// Part of the rows, in percent, that may be deleted within 24 hours; more, from 100 rows or half of the table on, are
+    /// held until somebody confirms them. 100 switches the guard off. Default 10.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "i32", range(min = 0, max = 100))]
     pub max_delete_percent: Option<i32>,

@@ -27,14 +27,14 @@ pub struct ObjectSpec {
     #[schemars(with = "Mapping")]
     pub mapping: Option<Mapping>,
     /// Columns added to the mapping, or in the place of one of its columns: an entry takes the place of the default with
-    /// the same column; under Mirror also of the default with the same source, which renames it. At most 800, and 2000
-    /// entries of fields and exclude in all objects together.
+    /// the same column; under Mirror also of the default with the same source, which renames it. A field that is withdrawn
+    /// later keeps the values of its column. At most 800, and 2000 entries of fields and exclude in all objects together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 800))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["column".into()]))]
     pub fields: Vec<FieldSpec>,
-    /// Fields, by API name, that are left out: of Directory the column stays and is NULL, of Mirror there is no column.
-    /// Example: ["HomePhone"]
+    /// Fields, by API name, that are left out: of Directory the column stays and is NULL, of Mirror there is no column. A
+    /// column that had values before keeps them. Example: ["HomePhone"]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 800),
@@ -50,8 +50,10 @@ pub struct ObjectSpec {
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["column".into()]))]
     pub urls: Vec<UrlSpec>,
-    /// Which records are replicated: one SOQL condition, without WHERE, ORDER BY and LIMIT. Default: all. A record that no
-    /// longer meets it leaves the table like a deleted one. Example: MailingCountry = 'Germany'
+    /// Which records are replicated: one SOQL condition, without WHERE, ORDER BY and LIMIT, over fields of the object and its
+    /// parents. Default: all. Directory leaves converted leads out in any case, users that are inactive or no people, and
+    /// the Person Accounts of Account where Contact is replicated too. A record that no longer meets it leaves the table
+    /// like a deleted one. Example: MailingCountry = 'Germany'
     #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(min = 1, max = 4000))]
     pub condition: Option<String>,

@@ -113,7 +113,7 @@ pub(super) fn written(
             Ok(found) => found,
             Err(NotFound::Missing(because)) if existing.has(column) => {
                 findings.warning(format!(
-                    "field {source} {because}; its column {column} keeps the values that it has"
+                    "field {source} {because} (its column {column} keeps the values that it has)"
                 ));
                 drafts.push(Draft {
                     column: column.clone(),

@@ -45,12 +45,12 @@ pub(super) fn make(
         let unseen = if polymorphic {
             Some("fields of parents of several types".to_owned())
         } else if !parent.summary.queryable || parent.field("Id").is_none() {
-            Some(format!("fields of {parents}, which cannot be queried"))
+            Some(format!("fields of {parents} (which cannot be queried)"))
         } else if parent.field("SystemModstamp").is_none() {
-            Some(format!("fields of {parents}, which has no SystemModstamp"))
+            Some(format!("fields of {parents} (which has no SystemModstamp)"))
         } else if !reference.filterable {
             Some(format!(
-                "fields of {parents}, by whose {} cannot be filtered",
+                "fields of {parents} (by {} Salesforce does not filter)",
                 reference.name
             ))
         } else {

@@ -1,5 +1,9 @@
 //! Plans of whole resources.
 
+mod conditions;
+mod kinds;
+mod links;
+mod missing;
 mod problems;
 mod properties;
 mod tables;
