@@ -28,9 +28,11 @@ use crate::{
     },
     plan::{self, Identifier, ObjectName, ObjectPlan, Plan, Schema},
     preview::{self, Preview},
+    progress::Degradation,
     replicator::{Environment, Parts, Replicator, Settings, TickReport, TickRequest},
     retry::{Retries, Schedule},
     state::{Owner, State},
+    visibility::{self, Visibility},
 };
 
 /// Gives the secrets of a resource.
@@ -67,6 +69,7 @@ pub struct Session {
     client: Client,
     retries: Retries,
     plan: Plan,
+    visibility: Visibility,
     engine: Engine,
 }
 
@@ -147,7 +150,7 @@ fn problem(text: String) -> Error {
 }
 
 /// A key that has to be there.
-fn required(secrets: &dyn Secrets, name: &str, key: &str) -> Result<SecretString> {
+pub(crate) fn required(secrets: &dyn Secrets, name: &str, key: &str) -> Result<SecretString> {
     match secrets.secret(name, key)? {
         Some(value) if !value.expose_secret().trim().is_empty() => Ok(value),
         Some(_) => Err(Error::Secret {
@@ -179,24 +182,16 @@ impl Session {
         let environment = options.environment.clone();
         let retries = Retries::new(Arc::clone(&environment.clock), Arc::clone(&environment.random));
         let org = retries.call(|| client.org()).await?;
-        let schema = describe(&client, &retries, spec).await?;
         // Here, so that the call is not charged to the object that happens to ask for the time first.
         retries.call(|| client.server_now()).await?;
-        let tables = plan::tables_needed(spec, &schema, opened.capabilities());
-        let plan = plan::make(plan::Input {
-            spec,
-            schema: &schema,
-            instance_url: &org.instance_url,
-            capabilities: opened.capabilities(),
-            existing: &opened.existing_columns(&tables).await?,
-        })
-        .map_err(Error::Plan)?;
+        let Planned { plan, visibility } = make_plan(&client, &retries, &org, spec, &opened).await?;
         let owner = Owner {
             replicator: options.replicator.clone(),
             organization_id: org.organization_id.clone(),
             adopts: options.adopt.clone(),
         };
         let plans: Vec<_> = plan.objects.iter().cloned().map(Arc::new).collect();
+        let degraded = degraded(&plan, &visibility);
         let settings = Settings {
             overlap: plan.overlap,
             parallelism: plan.parallelism.get(),
@@ -206,6 +201,7 @@ impl Session {
             Opened::Postgres(destination) => Engine::Postgres(Replicator::new(Parts {
                 owner,
                 plans,
+                degraded,
                 client: client.clone(),
                 destination,
                 environment,
@@ -214,6 +210,7 @@ impl Session {
             Opened::Sqlite(destination) => Engine::Sqlite(Replicator::new(Parts {
                 owner,
                 plans,
+                degraded,
                 client: client.clone(),
                 destination,
                 environment,
@@ -225,6 +222,7 @@ impl Session {
             client,
             retries,
             plan,
+            visibility,
             engine,
         })
     }
@@ -237,26 +235,20 @@ impl Session {
     /// Salesforce's; the resource cannot be planned any more (all problems at once). The session is as it was then. Cancel
     /// safe in the same way.
     pub async fn replan(&mut self, spec: &SalesforceReplicatorSpec) -> Result<()> {
-        let schema = describe(&self.client, &self.retries, spec).await?;
         let opened = match &self.engine {
             Engine::Postgres(replicator) => Opened::Postgres(replicator.destination().clone()),
             Engine::Sqlite(replicator) => Opened::Sqlite(replicator.destination().clone()),
         };
-        let tables = plan::tables_needed(spec, &schema, opened.capabilities());
-        let plan = plan::make(plan::Input {
-            spec,
-            schema: &schema,
-            instance_url: &self.org.instance_url,
-            capabilities: opened.capabilities(),
-            existing: &opened.existing_columns(&tables).await?,
-        })
-        .map_err(Error::Plan)?;
+        let planned = make_plan(&self.client, &self.retries, &self.org, spec, &opened).await?;
+        let Planned { plan, visibility } = planned;
+        let degraded = degraded(&plan, &visibility);
         let plans = plan.objects.iter().cloned().map(Arc::new).collect();
         match &mut self.engine {
-            Engine::Postgres(replicator) => replicator.replan(plans),
-            Engine::Sqlite(replicator) => replicator.replan(plans),
+            Engine::Postgres(replicator) => replicator.replan(plans, degraded),
+            Engine::Sqlite(replicator) => replicator.replan(plans, degraded),
         }
         self.plan = plan;
+        self.visibility = visibility;
         Ok(())
     }
 
@@ -273,6 +265,11 @@ impl Session {
     /// What the resource means.
     pub fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Of which objects the user sees every record.
+    pub fn visibility(&self) -> &Visibility {
+        &self.visibility
     }
 
     /// The statements that would make an object's table and indexes.
@@ -386,8 +383,47 @@ impl Opened {
     }
 }
 
+/// A plan, and how much of its objects the user sees.
+struct Planned {
+    plan: Plan,
+    visibility: Visibility,
+}
+
+/// Describes the org, looks at the tables, and makes the plan. What the user may not see is among its warnings.
+async fn make_plan(
+    client: &Client,
+    retries: &Retries,
+    org: &OrgInfo,
+    spec: &SalesforceReplicatorSpec,
+    opened: &Opened,
+) -> Result<Planned> {
+    let schema = describe(client, retries, spec).await?;
+    let tables = plan::tables_needed(spec, &schema, opened.capabilities());
+    let mut plan = plan::make(plan::Input {
+        spec,
+        schema: &schema,
+        instance_url: &org.instance_url,
+        capabilities: opened.capabilities(),
+        existing: &opened.existing_columns(&tables).await?,
+    })
+    .map_err(Error::Plan)?;
+    let objects: Vec<ObjectName> = plan.objects.iter().map(|plan| plan.object.clone()).collect();
+    let visibility = visibility::visibility(client, retries, &org.user_id, &objects).await;
+    let seen = visibility.iter();
+    plan.warnings.extend(seen.filter_map(|(object, sight)| sight.message(object)));
+    Ok(Planned { plan, visibility })
+}
+
+/// What keeps objects from being as good as they could be, as far as the user's rights say it.
+fn degraded(plan: &Plan, visibility: &Visibility) -> BTreeMap<ObjectName, Vec<Degradation>> {
+    let objects = plan.objects.iter().map(|plan| &plan.object);
+    objects
+        .filter_map(|object| Some((object.clone(), vec![visibility.degradation(object)?])))
+        .collect()
+}
+
 /// Fetches what the plan needs of the org, in two steps: a linked field needs the describe of its parent.
-async fn describe(client: &Client, retries: &Retries, spec: &SalesforceReplicatorSpec) -> Result<Schema> {
+pub(crate) async fn describe(client: &Client, retries: &Retries, spec: &SalesforceReplicatorSpec) -> Result<Schema> {
     let mut schema = Schema::new(retries.call(|| client.describe_global()).await?);
     for step in [plan::objects_needed, plan::parents_needed] {
         let needed = step(spec, &schema);

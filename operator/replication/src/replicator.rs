@@ -45,7 +45,7 @@ use crate::{
     budget::ByteBudget,
     destination::{Destination, ObjectTable as _, RetiredTable},
     plan::{ObjectName, ObjectPlan},
-    progress::{Observer, RunError, RunKind, RunReport},
+    progress::{Degradation, Observer, RunError, RunKind, RunReport},
     retry::{Randomness, Retries, Schedule, SystemRandomness},
     run::Slot,
     state::{Owner, State},
@@ -58,6 +58,8 @@ pub struct Parts<D> {
     pub owner: Owner,
     /// The objects.
     pub plans: Vec<Arc<ObjectPlan>>,
+    /// What keeps objects from being as good as they could be, beside what their plans and tables say.
+    pub degraded: BTreeMap<ObjectName, Vec<Degradation>>,
     /// The way to Salesforce.
     pub client: Client,
     /// The database.
@@ -143,6 +145,7 @@ pub struct TickReport {
 pub struct Replicator<D: Destination> {
     shared: Arc<Shared<D>>,
     plans: Vec<Arc<ObjectPlan>>,
+    degraded: BTreeMap<ObjectName, Vec<Degradation>>,
     slots: Arc<Semaphore>,
     known: BTreeMap<ObjectName, Known>,
     schedule: Schedule,
@@ -193,6 +196,7 @@ impl<D: Destination> Replicator<D> {
         let Parts {
             owner,
             plans,
+            degraded,
             client,
             destination,
             environment,
@@ -211,6 +215,7 @@ impl<D: Destination> Replicator<D> {
                 max_delete_percent: settings.max_delete_percent,
             }),
             plans,
+            degraded,
             slots: Arc::new(Semaphore::new(settings.parallelism.max(1))),
             known: BTreeMap::new(),
             schedule,
@@ -243,8 +248,9 @@ impl<D: Destination> Replicator<D> {
 
     /// Goes on by other plans of the same objects. What is remembered of an object stays: its next run compares its state
     /// with the plan, as every run does.
-    pub fn replan(&mut self, plans: Vec<Arc<ObjectPlan>>) {
+    pub fn replan(&mut self, plans: Vec<Arc<ObjectPlan>>, degraded: BTreeMap<ObjectName, Vec<Degradation>>) {
         self.plans = plans;
+        self.degraded = degraded;
     }
 
     /// Reads what the destination says of each object, in the order of [`Replicator::plans`]. Writes nothing.
@@ -324,6 +330,7 @@ impl<D: Destination> Replicator<D> {
                 asked: request.kind,
                 confirm: request.token(object).map(str::to_owned),
                 known: self.known.get(object).cloned(),
+                degraded: self.degraded.get(object).cloned().unwrap_or_default(),
                 long_waits: request.only_due && !self.long_schedule.is_due(object),
                 due: Arc::new(AtomicBool::new(false)),
                 cancel: cancel.clone(),

@@ -61,6 +61,8 @@ pub(super) struct Turn {
     /// Held deletes that somebody confirms.
     pub(super) confirm: Option<String>,
     pub(super) known: Option<Known>,
+    /// What the user's rights say.
+    pub(super) degraded: Vec<Degradation>,
     /// Long kinds wait after a failure.
     pub(super) long_waits: bool,
     /// Set when an Incremental is due while a long run is under way.
@@ -154,6 +156,7 @@ impl<D: Destination> Shared<D> {
         let state = memory.map(|memory| &memory.state).or(state.as_ref());
         let is_listing = matches!(kind, RunKind::Reconcile | RunKind::Refresh);
         let mut degraded = degraded_by(&turn.plan);
+        degraded.extend(turn.degraded.iter().cloned());
         degraded.extend(known.iter().flat_map(|known| &known.in_use).map(|in_use| degraded_column(&turn.plan, in_use)));
         RunReport {
             object: turn.plan.object.to_string(),
