@@ -11,7 +11,7 @@ use replication::{
 };
 use salesforce::ErrorKind;
 
-use super::fixture::{Place, batch, checkpoint, merge, now, open, plan};
+use super::fixture::{GUARD, Place, batch, checkpoint, merge, now, open, plan};
 
 /// A table whose sessions bear the name of the schema, so that they can be found.
 async fn named_table(place: &Place) -> PostgresTable {
@@ -53,7 +53,7 @@ async fn go_on(table: &mut PostgresTable) -> Error {
         }
     }
     table
-        .commit(&checkpoint(), Deletions::Apply, StateWrite::Always, now())
+        .commit(&checkpoint(), Deletions::Apply(GUARD), StateWrite::Always, now())
         .await
         .unwrap_err()
 }

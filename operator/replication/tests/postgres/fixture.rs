@@ -14,8 +14,10 @@ use replication::{
         Deletions, Destination, Load, ObjectTable, StateWrite,
         postgres::{Postgres, PostgresConfig, PostgresTable},
     },
+    guard::Guard,
     plan::{
-        Column, ColumnKind, ColumnSource, Deletes, FieldPath, Identifier, IndexPlan, ObjectName, ObjectPlan, PlanHash,
+        Column, ColumnKind, ColumnSource, Deletes, FieldPath, Identifier, IndexPlan, ObjectName, ObjectPlan, Periods,
+        PlanHash, VerifyBy,
     },
     state::{Checkpoint, Counts, Owner, Phase},
 };
@@ -70,12 +72,23 @@ impl Drop for Place {
 }
 
 pub(crate) async fn open(destination: &Postgres, plan: &ObjectPlan) -> PostgresTable {
-    let owner = Owner {
+    destination.open(Arc::new(plan.clone()), owner()).await.unwrap()
+}
+
+/// The owner of everything that is ours.
+pub(crate) fn owner() -> Owner {
+    Owner {
         replicator: "telephony/crm".into(),
         organization_id: "00D000000000001AAA".into(),
-    };
-    destination.open(Arc::new(plan.clone()), owner).await.unwrap()
+        adopts: None,
+    }
 }
+
+/// Lets a tenth of the table go.
+pub(crate) const GUARD: Guard = Guard {
+    max_percent: 10,
+    found_since: None,
+};
 
 pub(crate) fn now() -> Timestamp {
     "2026-11-24T12:00:00Z".parse().unwrap()
@@ -159,6 +172,6 @@ pub(crate) async fn merge(table: &mut PostgresTable, batch: Batch) -> Result<Cou
     table.begin(Load::Merge).await?;
     table.write(batch).await?;
     table
-        .commit(&checkpoint(), Deletions::Apply, StateWrite::WithRows, now())
+        .commit(&checkpoint(), Deletions::Apply(GUARD), StateWrite::WithRows, now())
         .await
 }

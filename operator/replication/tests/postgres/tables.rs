@@ -40,8 +40,8 @@ async fn many_processes_prepare_one_schema_at_once() {
     }
     let versions = place.server.query("SELECT schema_version FROM _replication_meta").await;
     assert_eq!(versions.len(), 1);
-    let unlogged = "SELECT relpersistence FROM pg_class WHERE oid = '_listed_row'::regclass";
-    assert_eq!(place.server.value(unlogged).await, "u");
+    let logged = "SELECT relpersistence FROM pg_class WHERE oid = '_surplus_row'::regclass";
+    assert_eq!(place.server.value(logged).await, "p");
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@
 //! The wire forms are those of PostgreSQL's `*_recv` functions; the round trip of every type through a server is tested
 //! in `tests/postgres`.
 //!
-//! A value that does not fit is told with object, Id and column, never with itself.
+//! A value that does not fit rejects its row: what was appended of it is cut off again. It is told with object, Id and column,
+//! never with itself.
 
 use jiff::Timestamp;
 use sqlx::{
@@ -15,11 +16,12 @@ use sqlx::{
     postgres::{PgArgumentBuffer, PgTypeInfo, PgValueRef, types::Oid},
 };
 
-use super::statement::written;
+use super::{layout::Layout, statement::written};
 use crate::{
     Error, Result,
     batch::Batch,
-    plan::{ColumnKind, ColumnSource, Deletes, Identifier, ObjectName, ObjectPlan, UrlTemplate},
+    destination::Left,
+    plan::{ColumnKind, ColumnSource, Identifier, ObjectName, ObjectPlan, UrlTemplate},
     value::{self, Decimal, MICROS_PER_DAY, Problem},
 };
 
@@ -33,7 +35,7 @@ const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 const EPOCH_DAYS: i32 = 10_957;
 const EPOCH_MICROS: i64 = 10_957 * MICROS_PER_DAY;
 
-/// Columns of the staging table before the plan's: the order of reading, and whether the record is deleted.
+/// Columns of the staging table before the plan's: the order of reading, and the row's [`Kind`].
 const STAGING_COLUMNS: usize = 2;
 
 /// A moment as PostgreSQL has it, for parameters and results. sqlx knows the types of `chrono` and `time`, not jiff's.
@@ -67,7 +69,6 @@ pub(super) struct Encoder {
     object: ObjectName,
     id: usize,
     is_deleted: Option<usize>,
-    deletes: Deletes,
     columns: Vec<Target>,
 }
 
@@ -77,6 +78,7 @@ struct Target {
     name: Identifier,
     kind: ColumnKind,
     source: TargetSource,
+    /// Key and stamp, which come first: nothing can be guarded without them.
     required: bool,
 }
 
@@ -90,21 +92,42 @@ enum TargetSource {
     Null,
 }
 
-/// What a row of a batch is.
+/// What a staged row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RowKind {
+pub(super) enum Kind {
     /// A record that is there.
     Live,
     /// A record that Salesforce calls deleted.
     Deleted,
-    /// A deleted record where deletes are ignored.
-    Ignored,
+    /// A record that is not among those that the table is to hold.
+    Left,
+    /// A record that is there, with a value that does not fit.
+    Rejected,
+}
+
+impl Kind {
+    /// As it stands in the staging table.
+    pub(super) fn code(self) -> i16 {
+        match self {
+            Self::Live => 0,
+            Self::Deleted => 1,
+            Self::Left => 2,
+            Self::Rejected => 3,
+        }
+    }
+}
+
+/// A value that does not fit its column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Unfit {
+    /// Position among the columns that are written.
+    column: usize,
+    pub(super) problem: Problem,
 }
 
 impl Encoder {
-    pub(super) fn new(plan: &ObjectPlan) -> Self {
+    pub(super) fn new(plan: &ObjectPlan, layout: &Layout) -> Self {
         let columns = written(plan)
-            .enumerate()
             .filter_map(|(position, column)| {
                 let source = match &column.source {
                     ColumnSource::Field(field) => TargetSource::Field(*field),
@@ -113,10 +136,9 @@ impl Encoder {
                     ColumnSource::DeletedAt => TargetSource::Null,
                     ColumnSource::Empty => return None,
                 };
-                // Key and stamp come first, and nothing can be guarded without them.
                 Some(Target {
                     name: column.name.clone(),
-                    kind: column.kind,
+                    kind: layout.place(position)?.kind,
                     source,
                     required: position < 2,
                 })
@@ -126,26 +148,21 @@ impl Encoder {
             object: plan.object.clone(),
             id: plan.id,
             is_deleted: plan.is_deleted,
-            deletes: plan.deletes,
             columns,
         }
     }
 
-    /// What a row is.
+    /// What a row is, as far as Salesforce tells it.
     ///
     /// # Errors
     /// `IsDeleted` is neither true nor false.
-    pub(super) fn kind(&self, batch: &Batch, row: usize) -> Result<RowKind> {
+    pub(super) fn kind(&self, batch: &Batch, row: usize) -> Result<Kind> {
         let Some(text) = self.is_deleted.and_then(|position| batch.get(row, position)) else {
-            return Ok(RowKind::Live);
+            return Ok(Kind::Live);
         };
         let deleted =
             value::boolean(text).map_err(|problem| self.error(batch, row, &Identifier::new("IsDeleted"), problem))?;
-        Ok(match (deleted, self.deletes) {
-            (false, _) => RowKind::Live,
-            (true, Deletes::Remove | Deletes::Mark) => RowKind::Deleted,
-            (true, Deletes::Ignore) => RowKind::Ignored,
-        })
+        Ok(if deleted { Kind::Deleted } else { Kind::Live })
     }
 
     /// The Id of a row, for what needs it before the row is encoded; empty where it has none.
@@ -153,78 +170,95 @@ impl Encoder {
         batch.get(row, self.id).unwrap_or_default()
     }
 
-    /// Appends a live row as it stands in the table.
-    ///
-    /// # Errors
-    /// A value does not fit. What was appended of the row stays in `into`.
-    pub(super) fn direct(&self, batch: &Batch, row: usize, into: &mut Vec<u8>) -> Result<()> {
-        put_count(self.columns.len(), into);
-        self.values(batch, row, into)
+    /// The name of the column of a value that does not fit.
+    pub(super) fn column(&self, unfit: &Unfit) -> &str {
+        self.columns
+            .get(unfit.column)
+            .map(|column| column.name.as_str())
+            .unwrap_or_default()
     }
 
-    /// Appends a row as it stands in the staging table; of a deleted record only key and stamp are there.
+    /// Appends a live row as it stands in the table, or tells which values do not fit, and appends nothing.
+    ///
+    /// # Errors
+    /// The record has no Id or no stamp. What was appended of the row stays in `into`.
+    pub(super) fn direct(&self, batch: &Batch, row: usize, into: &mut Vec<u8>) -> Result<Vec<Unfit>> {
+        let start = into.len();
+        put_count(self.columns.len(), into);
+        self.values(batch, row, into, start)
+    }
+
+    /// Appends a live row as it stands in the staging table, or tells which values do not fit, and appends nothing.
     ///
     /// # Errors
     /// As [`Encoder::direct`].
-    pub(super) fn staged(
+    pub(super) fn staged(&self, batch: &Batch, row: usize, order: i64, into: &mut Vec<u8>) -> Result<Vec<Unfit>> {
+        let start = into.len();
+        self.put_staging(order, Kind::Live, into);
+        self.values(batch, row, into, start)
+    }
+
+    /// Appends key and stamp of a row as they stand in the staging table.
+    ///
+    /// # Errors
+    /// As [`Encoder::direct`].
+    pub(super) fn staged_key(
         &self,
         batch: &Batch,
         row: usize,
-        order: i64,
-        kind: RowKind,
+        (order, kind): (i64, Kind),
         into: &mut Vec<u8>,
     ) -> Result<()> {
-        put_count(self.columns.len() + STAGING_COLUMNS, into);
-        put(&order.to_be_bytes(), into);
-        put(&[u8::from(kind == RowKind::Deleted)], into);
-        match kind {
-            RowKind::Live => self.values(batch, row, into),
-            RowKind::Deleted | RowKind::Ignored => {
-                for column in &self.columns {
-                    if column.required {
-                        self.value(column, batch, row, into)?;
-                    } else {
-                        put_null(into);
-                    }
-                }
-                Ok(())
+        self.put_staging(order, kind, into);
+        for column in &self.columns {
+            if column.required {
+                value(column, batch, row, into).map_err(|problem| self.error(batch, row, &column.name, problem))?;
+            } else {
+                put_null(into);
             }
+        }
+        Ok(())
+    }
+
+    /// Appends a record that left as it stands in the staging table.
+    pub(super) fn left(&self, left: &Left, order: i64, into: &mut Vec<u8>) {
+        self.put_staging(order, Kind::Left, into);
+        put(left.id.as_bytes(), into);
+        match left.stamp {
+            Some(stamp) => put_moment(stamp, into),
+            None => put_null(into),
+        }
+        for _ in self.columns.iter().skip(2) {
+            put_null(into);
         }
     }
 
-    fn values(&self, batch: &Batch, row: usize, into: &mut Vec<u8>) -> Result<()> {
-        self.columns
-            .iter()
-            .try_for_each(|column| self.value(column, batch, row, into))
+    fn put_staging(&self, order: i64, kind: Kind, into: &mut Vec<u8>) {
+        put_count(self.columns.len() + STAGING_COLUMNS, into);
+        put(&order.to_be_bytes(), into);
+        put(&kind.code().to_be_bytes(), into);
     }
 
-    fn value(&self, column: &Target, batch: &Batch, row: usize, into: &mut Vec<u8>) -> Result<()> {
-        let outcome = match &column.source {
-            TargetSource::Field(position) => match batch.get(row, *position) {
-                Some(text) => put_value(column.kind, text, into),
-                None if column.required => Err("is missing"),
-                None => {
-                    put_null(into);
-                    Ok(())
+    /// Appends all values, or cuts the row off again.
+    fn values(&self, batch: &Batch, row: usize, into: &mut Vec<u8>, start: usize) -> Result<Vec<Unfit>> {
+        // Without an element it does not allocate.
+        let mut unfit = Vec::new();
+        for (position, column) in self.columns.iter().enumerate() {
+            match value(column, batch, row, into) {
+                Ok(()) => {}
+                Err(problem) if column.required => {
+                    return Err(self.error(batch, row, &column.name, problem));
                 }
-            },
-            TargetSource::Template(template) => {
-                match template.render(|position| batch.get(row, position)) {
-                    Some(url) => put(url.as_bytes(), into),
-                    None => put_null(into),
-                }
-                Ok(())
+                Err(problem) => unfit.push(Unfit {
+                    column: position,
+                    problem,
+                }),
             }
-            TargetSource::False => {
-                put(&[0], into);
-                Ok(())
-            }
-            TargetSource::Null => {
-                put_null(into);
-                Ok(())
-            }
-        };
-        outcome.map_err(|problem| self.error(batch, row, &column.name, problem))
+        }
+        if !unfit.is_empty() {
+            into.truncate(start);
+        }
+        Ok(unfit)
     }
 
     fn error(&self, batch: &Batch, row: usize, column: &Identifier, problem: Problem) -> Error {
@@ -233,6 +267,31 @@ impl Encoder {
             id: self.id(batch, row).to_owned(),
             column: column.clone(),
             problem,
+        }
+    }
+}
+
+fn value(column: &Target, batch: &Batch, row: usize, into: &mut Vec<u8>) -> value::Result<()> {
+    match &column.source {
+        TargetSource::Field(position) => match batch.get(row, *position) {
+            Some(text) => put_value(column.kind, text, into),
+            None if column.required => Err("is missing"),
+            None => {
+                put_null(into);
+                Ok(())
+            }
+        },
+        TargetSource::Template(template) => {
+            if let Some(url) = template.render(|position| batch.get(row, position)) {
+                return put_value(column.kind, &url, into);
+            }
+            put_null(into);
+            Ok(())
+        }
+        TargetSource::False => put_value(column.kind, "false", into),
+        TargetSource::Null => {
+            put_null(into);
+            Ok(())
         }
     }
 }
@@ -247,12 +306,17 @@ pub(super) fn put_trailer(into: &mut Vec<u8>) {
     into.extend_from_slice(&TRAILER);
 }
 
+/// A moment that was read already.
+pub(super) fn put_moment(moment: Timestamp, into: &mut Vec<u8>) {
+    put(&(moment.as_microsecond() - EPOCH_MICROS).to_be_bytes(), into);
+}
+
 fn put_count(columns: usize, into: &mut Vec<u8>) {
     // A table has at most 1600 columns.
     into.extend_from_slice(&i16::try_from(columns).unwrap_or(i16::MAX).to_be_bytes());
 }
 
-fn put_null(into: &mut Vec<u8>) {
+pub(super) fn put_null(into: &mut Vec<u8>) {
     into.extend_from_slice(&(-1_i32).to_be_bytes());
 }
 
@@ -262,7 +326,7 @@ fn put(bytes: &[u8], into: &mut Vec<u8>) {
     into.extend_from_slice(bytes);
 }
 
-fn put_value(kind: ColumnKind, text: &str, into: &mut Vec<u8>) -> value::Result<()> {
+pub(super) fn put_value(kind: ColumnKind, text: &str, into: &mut Vec<u8>) -> value::Result<()> {
     match kind {
         ColumnKind::Id | ColumnKind::Text { length: _ } => put(text.as_bytes(), into),
         ColumnKind::Boolean => put(&[u8::from(value::boolean(text)?)], into),

@@ -33,6 +33,10 @@ pub(super) enum Doing<'a> {
     Merging(&'a str),
     WritingState(&'a str),
     Indexing(&'a str),
+    ReadingTable(&'a str),
+    Comparing(&'a str),
+    ExchangingColumns(&'a str),
+    Retiring,
 }
 
 impl fmt::Display for Doing<'_> {
@@ -47,6 +51,10 @@ impl fmt::Display for Doing<'_> {
             Self::Merging(table) => write!(f, "merging rows into {table}"),
             Self::WritingState(table) => write!(f, "writing the replication state of {table}"),
             Self::Indexing(table) => write!(f, "building the indexes of {table}"),
+            Self::ReadingTable(table) => write!(f, "reading the columns of {table}"),
+            Self::Comparing(table) => write!(f, "comparing table {table}"),
+            Self::ExchangingColumns(table) => write!(f, "exchanging columns of table {table}"),
+            Self::Retiring => f.write_str("retiring tables"),
         }
     }
 }
@@ -63,11 +71,17 @@ impl Doing<'_> {
                 "GRANT CREATE ON DATABASE \"{database}\" TO \"{role}\" or, where the schema is there, \
                  GRANT USAGE, CREATE ON SCHEMA \"{schema}\" TO \"{role}\""
             ),
-            Self::MakingTable(_) | Self::Indexing(_) => format!(
+            Self::MakingTable(_) | Self::Indexing(_) | Self::ExchangingColumns(_) => format!(
                 "GRANT USAGE, CREATE ON SCHEMA \"{schema}\" TO \"{role}\"; a table that is there must belong to that role"
             ),
             Self::Staging(_) => format!("GRANT TEMPORARY ON DATABASE \"{database}\" TO \"{role}\""),
-            Self::ReadingState | Self::Loading(_) | Self::Merging(_) | Self::WritingState(_) => format!(
+            Self::ReadingState
+            | Self::ReadingTable(_)
+            | Self::Loading(_)
+            | Self::Merging(_)
+            | Self::Comparing(_)
+            | Self::WritingState(_)
+            | Self::Retiring => format!(
                 "GRANT USAGE ON SCHEMA \"{schema}\" TO \"{role}\" and \
                  GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \"{schema}\" TO \"{role}\""
             ),

@@ -1,4 +1,4 @@
-//! Staged rows into the table, and deletes out of it.
+//! Staged rows into the table.
 //!
 //! Rows that may be there already are copied into a temporary table first (once for each connection, emptied by each
 //! commit) and merged by one statement that writes only what is newer or differs: MERGE from PostgreSQL 15 on, UPDATE
@@ -12,13 +12,11 @@
 //! All of it happens inside the transaction of the segment, between fence and state.
 
 use futures_util::TryStreamExt as _;
-use jiff::Timestamp;
 use sqlx::{Either, Row as _};
 
 use super::{
     Context,
     connect::Session,
-    encode::Moment,
     failure::Doing,
     statement::{MergeSql, Statement},
 };
@@ -30,9 +28,9 @@ pub(super) async fn drop_repeated(context: &Context, session: &mut Session) -> R
     Ok(())
 }
 
-/// Merges the staged live rows.
-pub(super) async fn merge(context: &Context, session: &mut Session) -> Result<Counts> {
-    match &context.statements.merge {
+/// Brings the staged live rows into the table.
+pub(super) async fn merge(context: &Context, session: &mut Session, sql: &MergeSql) -> Result<Counts> {
+    match sql {
         MergeSql::Merge(statement) => merge_counted(context, session, statement).await,
         MergeSql::UpdateInsert { update, insert } => {
             let updated = execute(context, session, update).await?;
@@ -40,7 +38,7 @@ pub(super) async fn merge(context: &Context, session: &mut Session) -> Result<Co
             Ok(Counts {
                 inserted,
                 updated,
-                deleted: 0,
+                ..Counts::default()
             })
         }
     }
@@ -73,44 +71,12 @@ async fn merge_counted(context: &Context, session: &mut Session, statement: &Sta
     Ok(Counts {
         inserted,
         updated: touched - inserted,
-        deleted: 0,
+        ..Counts::default()
     })
 }
 
-/// Takes pending deletes out that a staged live row disproves; returns how many.
-pub(super) async fn take_out_pending(context: &Context, session: &mut Session) -> Result<u64> {
-    of_object(context, session, &context.statements.take_out_pending).await
-}
-
-/// Notes the staged deleted records whose rows are here; returns how many.
-pub(super) async fn note_pending(context: &Context, session: &mut Session, at: Timestamp) -> Result<u64> {
-    let query = sqlx::query(context.statements.note_pending.sql())
-        .bind(context.plan.object.as_str())
-        .bind(Moment(at))
-        .persistent(false);
-    let done = context
-        .database
-        .within(Doing::Merging(context.table()), query.execute(&mut session.connection))
-        .await?;
-    Ok(done.rows_affected())
-}
-
-/// What the pending deletes did.
-pub(super) struct Applied {
-    /// Rows that left or were marked.
-    pub(super) deleted: u64,
-    /// Entries that were taken off the list.
-    pub(super) entries: u64,
-}
-
-/// Applies the pending deletes of the object.
-pub(super) async fn apply_pending(context: &Context, session: &mut Session) -> Result<Applied> {
-    let deleted = of_object(context, session, &context.statements.apply_pending).await?;
-    let entries = of_object(context, session, &context.statements.forget_pending).await?;
-    Ok(Applied { deleted, entries })
-}
-
-async fn of_object(context: &Context, session: &mut Session, statement: &Statement) -> Result<u64> {
+/// Runs a statement whose only parameter is the object; returns how many rows it changed.
+pub(super) async fn of_object(context: &Context, session: &mut Session, statement: &Statement) -> Result<u64> {
     let query = sqlx::query(statement.sql())
         .bind(context.plan.object.as_str())
         .persistent(false);

@@ -9,47 +9,62 @@
 //! | `connect` | URL, TLS, settings, what the server is |
 //! | `statement` | every piece of SQL that has a name in it |
 //! | `tables` | state tables, object tables, indexes |
-//! | `encode` | text of a field to bytes |
+//! | `layout`, `columns` | columns whose type changes: where their values go, and the exchange |
+//! | `retire` | tables that leave |
+//! | `encode`, `array` | text of a field to bytes, of a row or of a parameter |
 //! | `load` | a COPY under way |
-//! | `merge` | staged rows into the table, deletes out of it |
+//! | `merge` | staged rows into the table |
+//! | `deletes` | pending deletes: noted, held, confirmed, applied |
+//! | `rejected` | records with values that do not fit |
+//! | `listing` | the table against what Salesforce listed |
+//! | `linked` | children of parents that changed |
 //! | `state` | `_replication_state`, the epoch, whose tables these are |
 //! | `segment` | what is between `begin` and `commit` |
+//! | `object` | one open table: what calls do with its connection |
 //! | `failure` | what the server says, as errors |
 //!
 //! **Connections.** Each open table has one. Whatever uses it takes it out and puts it back only when all went well:
 //! after an error, and when the caller's future is dropped in the middle, it is closed, the server rolls back, and the next
 //! `begin` opens another. So no half-read answer is ever taken for the answer to something else.
 
+mod array;
+mod columns;
 mod connect;
+mod deletes;
 mod encode;
 mod failure;
+mod layout;
+mod linked;
+mod listing;
 mod load;
 mod merge;
+mod object;
+mod rejected;
+mod retire;
 mod segment;
 mod state;
 mod statement;
 mod tables;
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, future::Future, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use salesforce::ErrorKind;
 use secrecy::SecretString;
 
+pub use self::object::PostgresTable;
 use self::{
     connect::{Server, Session, Target},
     encode::Encoder,
     failure::{Doing, failure, refusal},
-    segment::Segment,
-    state::Known,
+    layout::Layout,
     statement::{StateStatements, Statement, TableStatements, session_settings},
 };
 use crate::{
     Error, Result,
-    batch::Batch,
-    destination::{Capabilities, Contents, Deletions, Destination, Load, ObjectTable, StateWrite},
-    plan::ObjectPlan,
-    state::{Checkpoint, Counts, Owner, Phase, State},
+    destination::{Capabilities, Destination, RetiredTable},
+    plan::{Identifier, ObjectName, ObjectPlan},
+    state::Owner,
 };
 
 /// Rows of a SOAP segment: 25 pages of 2000. More than 20 000 cost nothing measurable less (performance.md 2.3), and
@@ -236,16 +251,40 @@ impl Inner {
     }
 }
 
-/// What stays the same for an open table.
+/// What stays the same for an open table, until its columns change.
 struct Context {
     database: Arc<Inner>,
     plan: Arc<ObjectPlan>,
     owner: Owner,
+    layout: Layout,
     statements: TableStatements,
     encoder: Encoder,
 }
 
 impl Context {
+    fn new(database: Arc<Inner>, plan: Arc<ObjectPlan>, owner: Owner) -> Self {
+        let layout = Layout::planned(&plan);
+        Self {
+            statements: TableStatements::new(database.schema(), &plan, &layout, database.merge),
+            encoder: Encoder::new(&plan, &layout),
+            database,
+            plan,
+            owner,
+            layout,
+        }
+    }
+
+    /// Takes another layout where it is another one; says so. A staging table that is there is of no use then.
+    fn lay_out(&mut self, layout: Layout) -> bool {
+        if self.layout == layout {
+            return false;
+        }
+        self.statements = TableStatements::new(self.database.schema(), &self.plan, &layout, self.database.merge);
+        self.encoder = Encoder::new(&self.plan, &layout);
+        self.layout = layout;
+        true
+    }
+
     fn table(&self) -> &str {
         self.plan.table.as_str()
     }
@@ -275,7 +314,7 @@ impl Destination for Postgres {
     }
 
     fn ddl(&self, plan: &ObjectPlan) -> Vec<String> {
-        TableStatements::new(self.inner.schema(), plan, self.inner.merge).ddl()
+        TableStatements::new(self.inner.schema(), plan, &Layout::planned(plan), self.inner.merge).ddl()
     }
 
     async fn prepare(&self) -> Result<()> {
@@ -283,217 +322,19 @@ impl Destination for Postgres {
         tables::prepare(&self.inner, &mut session).await
     }
 
+    async fn existing_columns(&self, tables: &[Identifier]) -> Result<BTreeMap<Identifier, Vec<String>>> {
+        let mut session = self.inner.session().await?;
+        tables::column_names(&self.inner, &mut session, tables).await
+    }
+
+    async fn retire(&self, owner: &Owner, kept: &[ObjectName], at: Timestamp) -> Result<Vec<RetiredTable>> {
+        let mut session = self.inner.session().await?;
+        Box::pin(retire::retire(&self.inner, &mut session, owner, kept, at)).await
+    }
+
     async fn open(&self, plan: Arc<ObjectPlan>, owner: Owner) -> Result<PostgresTable> {
-        let connection = Some(self.inner.session().await?);
-        let context = Context {
-            statements: TableStatements::new(self.inner.schema(), &plan, self.inner.merge),
-            encoder: Encoder::new(&plan),
-            database: Arc::clone(&self.inner),
-            plan,
-            owner,
-        };
-        Ok(PostgresTable {
-            context,
-            connection,
-            known: Known::Nothing,
-            state_names_table: false,
-            unfinished: None,
-            wrote_state: false,
-            segment: None,
-        })
-    }
-}
-
-/// One object's table in PostgreSQL.
-pub struct PostgresTable {
-    context: Context,
-    /// The connection, while no segment has it.
-    connection: Option<Session>,
-    known: Known,
-    /// Whether the object's state names this table, as it was read or written last.
-    state_names_table: bool,
-    /// The plan's hash of a first load into this table that was not finished when the state was read.
-    unfinished: Option<String>,
-    /// Whether the last commit wrote the state.
-    wrote_state: bool,
-    segment: Option<Segment>,
-}
-
-impl fmt::Debug for PostgresTable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresTable")
-            .field("object", &self.context.plan.object)
-            .field("table", &self.context.plan.table)
-            .field("known", &self.known)
-            .field("segment", &self.segment)
-            .finish_non_exhaustive()
-    }
-}
-
-impl PostgresTable {
-    /// Takes the connection, or opens one. Whoever takes it puts it back when all went well.
-    async fn take(&mut self) -> Result<Session> {
-        match self.connection.take() {
-            Some(session) => Ok(session),
-            None => self.context.database.session().await,
-        }
-    }
-
-    /// A read that finds its connection dead is done once more on another one: the server may have restarted since.
-    async fn take_alive(&mut self) -> Result<Session> {
-        let mut session = self.take().await?;
-        if self.context.database.target.answers(&mut session).await {
-            Ok(session)
-        } else {
-            self.context.database.session().await
-        }
-    }
-
-    /// After an error that tells that another process writes, nothing is written until the state is read again.
-    fn remember<T>(&mut self, outcome: Result<T>) -> Result<T> {
-        if matches!(outcome, Err(Error::Fenced { .. })) {
-            self.known = Known::Overtaken;
-        }
-        outcome
-    }
-}
-
-/// Claims the object, writes the checkpoint and makes the table, in one transaction.
-async fn claim(
-    context: &Context,
-    session: &mut Session,
-    (known, state_names_table, unfinished): (Known, bool, Option<&str>),
-    checkpoint: &Checkpoint,
-    at: Timestamp,
-) -> Result<(Known, Contents)> {
-    let doing = Doing::MakingTable(context.table());
-    context.database.simple(doing, session, "BEGIN").await?;
-    state::fence(context, session, known).await?;
-    if unfinished.is_some_and(|hash| hash != checkpoint.plan_hash) {
-        tables::give_up(context, session).await?;
-    }
-    // The table first: a conflict is found before anything is written.
-    let made = tables::make(context, session, state_names_table).await?;
-    let epoch = state::write(context, session, known, checkpoint, 0, at).await?;
-    if let Some(rows) = made.rows {
-        state::set_rows(context, session, rows).await?;
-    }
-    context.database.simple(doing, session, "COMMIT").await?;
-    Ok((Known::At { epoch, claimed: true }, made.contents))
-}
-
-impl ObjectTable for PostgresTable {
-    async fn read_state(&mut self) -> Result<Option<State>> {
-        self.segment = None;
-        self.known = Known::Nothing;
-        let mut session = self.take_alive().await?;
-        let state = state::read(&self.context, &mut session).await?;
-        self.connection = Some(session);
-        self.state_names_table = state
-            .as_ref()
-            .is_some_and(|state| state.table_name == self.context.table());
-        self.unfinished = state
-            .as_ref()
-            .filter(|state| self.state_names_table && state.checkpoint.phase == Phase::Initial)
-            .map(|state| state.checkpoint.plan_hash.clone());
-        self.known = match &state {
-            Some(state) => Known::At {
-                epoch: state.epoch,
-                claimed: false,
-            },
-            None => Known::Absent,
-        };
-        Ok(state)
-    }
-
-    async fn create(&mut self, checkpoint: &Checkpoint, at: Timestamp) -> Result<Contents> {
-        self.rollback().await?;
-        let mut session = self.take_alive().await?;
-        let found = (self.known, self.state_names_table, self.unfinished.as_deref());
-        let outcome = Box::pin(claim(&self.context, &mut session, found, checkpoint, at)).await;
-        let (known, contents) = self.remember(outcome)?;
-        self.connection = Some(session);
-        self.known = known;
-        self.state_names_table = true;
-        self.unfinished = None;
-        Ok(contents)
-    }
-
-    async fn begin(&mut self, load: Load) -> Result<()> {
-        self.rollback().await?;
-        let mut session = self.take_alive().await?;
-        let found = state::look_at_epoch(&self.context, &mut session).await?;
-        let compared = state::compare(&self.context, self.known, found.map(|(epoch, _)| epoch));
-        self.connection = Some(session);
-        self.remember(compared)?;
-        self.segment = Some(Segment::new(load, found.is_some_and(|(_, pending)| pending)));
-        Ok(())
-    }
-
-    async fn write(&mut self, batch: Batch) -> Result<()> {
-        let Some(mut segment) = self.segment.take() else {
-            return Err(Error::Internal("rows outside of a segment".to_owned()));
-        };
-        // Whatever fails here drops the segment, and with it the connection.
-        segment.write(&self.context, &mut self.connection, &batch).await?;
-        self.segment = Some(segment);
-        Ok(())
-    }
-
-    async fn commit(
-        &mut self,
-        checkpoint: &Checkpoint,
-        deletions: Deletions,
-        state: StateWrite,
-        at: Timestamp,
-    ) -> Result<Counts> {
-        let Some(segment) = self.segment.take() else {
-            return Err(Error::Internal("a commit outside of a segment".to_owned()));
-        };
-        let ending = segment::Ending {
-            known: self.known,
-            checkpoint,
-            deletions,
-            state,
-            at,
-        };
-        let outcome = Box::pin(segment.commit(&self.context, &mut self.connection, ending)).await;
-        let (counts, epoch) = self.remember(outcome)?;
-        self.wrote_state = epoch.is_some();
-        if let Some(epoch) = epoch {
-            self.known = Known::At { epoch, claimed: true };
-            self.state_names_table = true;
-        }
-        Ok(counts)
-    }
-
-    fn has_written_state(&self) -> bool {
-        self.wrote_state
-    }
-
-    async fn rollback(&mut self) -> Result<()> {
-        if let Some(segment) = self.segment.take() {
-            let session = segment.give_up(&self.context).await;
-            self.connection = self.connection.take().or(session);
-        }
-        Ok(())
-    }
-
-    async fn build_indexes(&mut self) -> Result<()> {
-        self.rollback().await?;
-        let mut session = self.take_alive().await?;
-        Box::pin(tables::build_indexes(&self.context, &mut session)).await?;
-        self.connection = Some(session);
-        Ok(())
-    }
-
-    async fn touch(&mut self, checkpoint: &Checkpoint, at: Timestamp) -> Result<()> {
-        self.rollback().await?;
-        let mut session = self.take_alive().await?;
-        let outcome = state::touch(&self.context, &mut session, self.known, checkpoint, at).await;
-        if matches!(outcome, Ok(()) | Err(Error::Fenced { .. })) {
-            self.connection = Some(session);
-        }
-        self.remember(outcome)
+        let session = self.inner.session().await?;
+        let context = Context::new(Arc::clone(&self.inner), plan, owner);
+        Ok(PostgresTable::new(context, session))
     }
 }

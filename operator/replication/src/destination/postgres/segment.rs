@@ -5,8 +5,9 @@
 //! state, which writes nothing and empties the temporary table; a rollback would leave its dead rows there, for every
 //! later merge to walk over.
 //!
-//! Deleted records are staged too, in the same table as the live ones, so that the newest of all rows for one Id decides.
-//! A direct load has no staging; the few deleted records that it may meet are kept encoded and staged at its end, or
+//! Deleted records are staged too, in the same table as the live ones, so that the newest of all rows for one Id decides; so
+//! are records that left, and records with a value that does not fit, of which only key and stamp can be staged.
+//! A direct load has no staging; the few of these that it may meet are kept encoded and staged at its end, or
 //! earlier when there are many.
 
 use jiff::Timestamp;
@@ -14,16 +15,18 @@ use jiff::Timestamp;
 use super::{
     Context,
     connect::Session,
-    encode::{RowKind, put_header, put_trailer},
+    deletes,
+    encode::{Kind, Unfit, put_header, put_trailer},
     failure::{Doing, is_unique_violation},
     load::{CHUNK_BYTES, Copy, Ended},
     merge,
-    state::{self, Known},
+    rejected::{self, Rejections},
+    state::{self, Known, Noted},
 };
 use crate::{
     Error, Result,
     batch::Batch,
-    destination::{Deletions, Load, StateWrite},
+    destination::{Deletions, Left, Load, StateWrite},
     plan::Deletes,
     state::{Checkpoint, Counts, Epoch},
 };
@@ -35,6 +38,14 @@ enum Into {
     Staging,
 }
 
+/// Whether a transaction begins for rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rows {
+    ToCome,
+    /// It only looks at what is noted, and must not even make the staging table.
+    None,
+}
+
 /// An open segment.
 #[derive(Debug)]
 pub(super) struct Segment {
@@ -44,9 +55,10 @@ pub(super) struct Segment {
     session: Option<Session>,
     /// Rows encoded and not yet handed on, of the COPY under way.
     buffer: Vec<u8>,
-    /// Deleted records of a direct load, encoded for the staging table.
+    /// What a direct load does not put into the table, encoded for the staging table.
     aside: Vec<u8>,
     tally: Tally,
+    rejections: Rejections,
     order: Order,
 }
 
@@ -54,14 +66,14 @@ pub(super) struct Segment {
 #[derive(Debug, Clone, std::marker::Copy)]
 struct Tally {
     load: Load,
-    /// Whether deletes of earlier segments are pending.
-    pending: bool,
+    /// What earlier segments noted.
+    noted: Noted,
     /// Rows that the server took straight into the table.
     loaded: u64,
     /// Rows staged: the order of reading.
     staged: i64,
-    /// Deleted records among them.
-    deleted: u64,
+    /// Records among them that are deleted or left.
+    gone: u64,
     /// Whether an Id may have been staged twice.
     repeated: bool,
 }
@@ -97,7 +109,7 @@ pub(super) struct Ending<'a> {
 }
 
 impl Segment {
-    pub(super) fn new(load: Load, pending: bool) -> Self {
+    pub(super) fn new(load: Load, noted: Noted) -> Self {
         Self {
             copy: None,
             session: None,
@@ -105,12 +117,13 @@ impl Segment {
             aside: Vec::new(),
             tally: Tally {
                 load,
-                pending,
+                noted,
                 loaded: 0,
                 staged: 0,
-                deleted: 0,
+                gone: 0,
                 repeated: false,
             },
+            rejections: Rejections::default(),
             order: Order::default(),
         }
     }
@@ -123,40 +136,127 @@ impl Segment {
         batch: &Batch,
     ) -> Result<()> {
         for row in 0..batch.rows() {
-            let kind = context.encoder.kind(batch, row)?;
-            match (kind, self.tally.load) {
-                (RowKind::Ignored, _) => {}
-                (RowKind::Live, Load::Direct) => {
-                    self.open(context, connection, Into::Table).await?;
-                    context.encoder.direct(batch, row, &mut self.buffer)?;
-                }
-                (RowKind::Deleted, Load::Direct) => {
-                    let order = self.stage(context, batch, row, kind);
-                    context.encoder.staged(batch, row, order, kind, &mut self.aside)?;
-                    if self.aside.len() >= CHUNK_BYTES {
-                        self.flush_aside(context, connection).await?;
+            match context.encoder.kind(batch, row)? {
+                Kind::Live => self.take(context, connection, batch, row).await?,
+                Kind::Deleted | Kind::Left | Kind::Rejected => {
+                    if self.has_use_for_gone(context) {
+                        self.set_aside(context, connection, (batch, row), Kind::Deleted).await?;
                     }
                 }
-                (RowKind::Live | RowKind::Deleted, Load::Merge) => {
-                    self.open(context, connection, Into::Staging).await?;
-                    let order = self.stage(context, batch, row, kind);
-                    context.encoder.staged(batch, row, order, kind, &mut self.buffer)?;
+            }
+            self.drain(context, connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Notes records that left.
+    pub(super) async fn leave(
+        &mut self,
+        context: &Context,
+        connection: &mut Option<Session>,
+        left: &[Left],
+    ) -> Result<()> {
+        if !self.has_use_for_gone(context) {
+            return Ok(());
+        }
+        for record in left {
+            let order = self.stage(&record.id, Kind::Left);
+            let into = self.staging(context, connection).await?;
+            context.encoder.left(record, order, into);
+            self.drain(context, connection).await?;
+        }
+        Ok(())
+    }
+
+    /// Where deletes are ignored, a record that is gone only ends the list of its values that do not fit.
+    fn has_use_for_gone(&self, context: &Context) -> bool {
+        match context.plan.deletes {
+            Deletes::Remove | Deletes::Mark => true,
+            Deletes::Ignore => self.tally.noted.rejected || !self.rejections.is_empty(),
+        }
+    }
+
+    /// Takes a live row, or notes why it does not fit.
+    async fn take(
+        &mut self,
+        context: &Context,
+        connection: &mut Option<Session>,
+        batch: &Batch,
+        row: usize,
+    ) -> Result<()> {
+        let unfit = match self.tally.load {
+            Load::Direct => {
+                self.open(context, connection, Into::Table).await?;
+                context.encoder.direct(batch, row, &mut self.buffer)?
+            }
+            Load::Merge | Load::Overwrite => {
+                self.open(context, connection, Into::Staging).await?;
+                // The order counts only where the row fits.
+                let order = self.tally.staged + 1;
+                let unfit = context.encoder.staged(batch, row, order, &mut self.buffer)?;
+                if unfit.is_empty() {
+                    self.stage(context.encoder.id(batch, row), Kind::Live);
                 }
+                unfit
             }
-            if self.buffer.len() >= CHUNK_BYTES {
-                self.feed(context).await?;
+        };
+        if unfit.is_empty() {
+            return Ok(());
+        }
+        let order = self
+            .set_aside(context, connection, (batch, row), Kind::Rejected)
+            .await?;
+        let names = |unfit: &Unfit| context.encoder.column(unfit).to_owned();
+        for unfit in &unfit {
+            self.rejections.push(order, &names(unfit), unfit.problem);
+        }
+        Ok(())
+    }
+
+    /// Stages key and stamp of a row; returns its place.
+    async fn set_aside(
+        &mut self,
+        context: &Context,
+        connection: &mut Option<Session>,
+        (batch, row): (&Batch, usize),
+        kind: Kind,
+    ) -> Result<i64> {
+        let order = self.stage(context.encoder.id(batch, row), kind);
+        let into = self.staging(context, connection).await?;
+        context.encoder.staged_key(batch, row, (order, kind), into)?;
+        Ok(order)
+    }
+
+    /// Where rows for the staging table are encoded to.
+    async fn staging(&mut self, context: &Context, connection: &mut Option<Session>) -> Result<&mut Vec<u8>> {
+        match self.tally.load {
+            Load::Direct => Ok(&mut self.aside),
+            Load::Merge | Load::Overwrite => {
+                self.open(context, connection, Into::Staging).await?;
+                Ok(&mut self.buffer)
             }
+        }
+    }
+
+    /// Hands on what is enough to be worth it.
+    async fn drain(&mut self, context: &Context, connection: &mut Option<Session>) -> Result<()> {
+        if self.aside.len() >= CHUNK_BYTES {
+            self.flush_aside(context, connection).await?;
+        }
+        if self.buffer.len() >= CHUNK_BYTES {
+            self.feed(context).await?;
         }
         Ok(())
     }
 
     /// Counts a row that is staged; returns its place.
-    fn stage(&mut self, context: &Context, batch: &Batch, row: usize, kind: RowKind) -> i64 {
-        self.order.see(context.encoder.id(batch, row));
+    fn stage(&mut self, id: &str, kind: Kind) -> i64 {
+        self.order.see(id);
         self.tally.repeated = self.order.broken;
         self.tally.staged += 1;
-        if kind == RowKind::Deleted {
-            self.tally.deleted += 1;
+        match kind {
+            Kind::Deleted | Kind::Left => self.tally.gone += 1,
+            Kind::Live | Kind::Rejected => {}
         }
         self.tally.staged
     }
@@ -168,7 +268,7 @@ impl Segment {
             Some(_) => self.end_copy(context).await?,
             None => {}
         }
-        let session = self.enter(context, connection).await?;
+        let session = self.enter(context, connection, Rows::ToCome).await?;
         let statement = match target {
             Into::Table => &context.statements.copy_direct,
             Into::Staging => &context.statements.copy_staging,
@@ -178,8 +278,8 @@ impl Segment {
         Ok(())
     }
 
-    /// The connection, inside the segment's transaction and with the staging table on it.
-    async fn enter(&mut self, context: &Context, connection: &mut Option<Session>) -> Result<Session> {
+    /// The connection, inside the segment's transaction; with the staging table on it where rows are to come.
+    async fn enter(&mut self, context: &Context, connection: &mut Option<Session>, rows: Rows) -> Result<Session> {
         if let Some(session) = self.session.take() {
             return Ok(session);
         }
@@ -188,7 +288,7 @@ impl Segment {
             Some(session) => session,
             None => database.session().await?,
         };
-        if !session.staged {
+        if !session.staged && rows == Rows::ToCome {
             // Outside of the transaction, so that a rollback does not take it away.
             let statement = &context.statements.create_staging;
             let query = sqlx::raw_sql(statement.sql()).execute(&mut session.connection);
@@ -246,7 +346,7 @@ impl Segment {
         Ok(())
     }
 
-    /// Stages the deleted records of a direct load.
+    /// Stages what a direct load set aside.
     async fn flush_aside(&mut self, context: &Context, connection: &mut Option<Session>) -> Result<()> {
         if self.aside.is_empty() {
             return Ok(());
@@ -275,15 +375,16 @@ impl Segment {
             }
             copied => copied?,
         }
-        let applies = match (ending.deletions, context.plan.deletes) {
-            (Deletions::Apply, Deletes::Remove | Deletes::Mark) => self.tally.pending || self.tally.deleted > 0,
-            (Deletions::Keep, _) | (Deletions::Apply, Deletes::Ignore) => false,
+        let applies = match ending.deletions {
+            Deletions::Apply(_) => self.tally.noted.pending || self.tally.gone > 0,
+            Deletions::Keep => false,
         };
-        if self.session.is_none() && !applies && ending.state == StateWrite::WithRows {
+        let forgets = self.tally.noted.surplus && ending.checkpoint.listing.is_none();
+        if self.session.is_none() && !applies && !forgets && ending.state == StateWrite::WithRows {
             return Ok((Counts::default(), None));
         }
-        let mut session = self.enter(context, connection).await?;
-        let outcome = self.tally.conclude(context, &mut session, &ending, applies).await;
+        let mut session = self.enter(context, connection, Rows::None).await?;
+        let outcome = Box::pin(self.tally.conclude(context, &mut session, &ending, &self.rejections)).await;
         if matches!(outcome, Err(Error::Fenced { .. })) {
             // The connection is in order; only the transaction is not wanted.
             context
@@ -320,67 +421,111 @@ impl Tally {
         context: &Context,
         session: &mut Session,
         ending: &Ending<'_>,
-        applies: bool,
+        rejections: &Rejections,
     ) -> Result<(Counts, Option<Epoch>)> {
         let Ending {
             known,
             checkpoint,
-            deletions: _,
+            deletions,
             state,
             at,
         } = ending;
-        state::fence(context, session, *known).await?;
-        let (counts, listed) = self.change(context, session, applies, *at).await?;
+        let found = state::fence(context, session, *known).await?;
+        let mut window = found.as_ref().map(|found| found.window.clone()).unwrap_or_default();
+        let rows = found.as_ref().map(|found| found.rows).unwrap_or_default();
+        let noted = found.map(|found| found.noted).unwrap_or_default();
+        let mut changed = self.change(context, session, noted, rejections, *at).await?;
+        if let Deletions::Apply(guard) = deletions
+            && (noted.pending || self.gone > 0)
+        {
+            let table = deletes::Losing {
+                rows: rows + signed(changed.counts.inserted),
+                recent: window.recent(*at),
+                rejected: noted.rejected || !rejections.is_empty(),
+            };
+            let applied = deletes::apply(context, session, *guard, table).await?;
+            changed.counts.deleted = applied.deleted;
+            changed.counts.held = applied.held;
+            changed.entries += applied.entries;
+            window.add(applied.unconfirmed, *at);
+        }
+        if noted.surplus && checkpoint.listing.is_none() {
+            let forget = &context.database.state.forget_surplus;
+            changed.entries += merge::of_object(context, session, forget).await?;
+        }
+        let Changed { counts, entries } = changed;
         let doing = Doing::WritingState(context.table());
-        if counts.is_empty() && listed == 0 && *state == StateWrite::WithRows {
+        if counts.is_empty() && entries == 0 && *state == StateWrite::WithRows {
             context.database.simple(doing, session, "COMMIT").await?;
-            return Ok((Counts::default(), None));
+            return Ok((counts, None));
         }
         let removed = match context.plan.deletes {
             Deletes::Remove => counts.deleted,
             // A marked row stays a row.
             Deletes::Mark | Deletes::Ignore => 0,
         };
-        let rows = signed(counts.inserted) - signed(removed);
-        let epoch = state::write(context, session, *known, checkpoint, rows, *at).await?;
+        let change = state::Change {
+            rows: signed(counts.inserted) - signed(removed),
+            window,
+        };
+        let epoch = state::write(context, session, *known, checkpoint, &change, *at).await?;
         context.database.simple(doing, session, "COMMIT").await?;
         Ok((counts, Some(epoch)))
     }
 
-    /// Changes the table and the list of pending deletes; returns how many entries of the list changed.
+    /// Brings rows into the table, and what was read of others into the lists.
     async fn change(
         self,
         context: &Context,
         session: &mut Session,
-        applies: bool,
+        noted: Noted,
+        rejections: &Rejections,
         at: Timestamp,
-    ) -> Result<(Counts, u64)> {
+    ) -> Result<Changed> {
         let mut counts = Counts {
             inserted: self.loaded,
             ..Counts::default()
         };
-        let mut listed = 0;
-        if self.staged > 0 {
-            if self.repeated {
-                merge::drop_repeated(context, session).await?;
-            }
-            if self.load == Load::Merge {
-                counts += merge::merge(context, session).await?;
-            }
-            if self.pending {
-                listed += merge::take_out_pending(context, session).await?;
+        let mut entries = 0;
+        let statements = &context.statements;
+        if self.loaded > 0 && noted.rejected {
+            entries += merge::of_object(context, session, &statements.forget_loaded).await?;
+        }
+        if self.staged == 0 {
+            return Ok(Changed { counts, entries });
+        }
+        if self.repeated {
+            merge::drop_repeated(context, session).await?;
+        }
+        if let Some(merging) = statements.merging(self.load) {
+            counts += merge::merge(context, session, merging).await?;
+            if noted.rejected {
+                entries += merge::of_object(context, session, &statements.forget_written).await?;
             }
         }
-        if self.deleted > 0 {
-            listed += merge::note_pending(context, session, at).await?;
+        if noted.pending {
+            entries += deletes::take_out(context, session, self.load).await?;
         }
-        if applies {
-            let merge::Applied { deleted, entries } = merge::apply_pending(context, session).await?;
-            counts.deleted = deleted;
-            listed += entries;
+        if !rejections.is_empty() {
+            let noting = rejected::note(context, session, rejections, self.load, at).await?;
+            counts.rejected = noting.rows;
+            entries += noting.entries;
         }
-        Ok((counts, listed))
+        if self.gone > 0 {
+            entries += deletes::note(context, session, at).await?;
+            if noted.rejected || !rejections.is_empty() {
+                entries += deletes::forget_rejected(context, session).await?;
+            }
+        }
+        Ok(Changed { counts, entries })
     }
+}
+
+/// What a segment changed.
+struct Changed {
+    counts: Counts,
+    /// Entries of lists that came, changed or went.
+    entries: u64,
 }
 
 fn signed(rows: u64) -> i64 {

@@ -1,21 +1,26 @@
 //! Tables, columns and indexes: making them, and comparing them with what is there.
 //!
-//! A table that is complete is never changed but by adding columns; a column of another type is a conflict that a person
-//! has to settle. No table is ever swapped or emptied, so grants, views and triggers of others stay (design 6.2).
+//! A table that is complete is never changed but by adding columns; a column of another type gets one beside it (`layout`,
+//! `columns`). No table is ever swapped or emptied, so grants, views and triggers of others stay (design 6.2).
 
 use std::collections::BTreeMap;
 
 use salesforce::ErrorKind;
-use sqlx::Row as _;
 
 use super::{
     Context, Inner,
     connect::Session,
     failure::{Doing, refusal},
-    state::{conflict, foreign_table, retired_by_us},
-    statement::{IndexStatements, STATE_RELATIONS, add_columns, type_name},
+    layout::{Found, Layout, Standing},
+    state::{conflict, foreign_table, lock, retired_by_us},
+    statement::{Beside, IndexStatements, RELATIONS_OF_ONE, STATE_RELATIONS, add_columns, is_beside, type_name},
 };
-use crate::{Result, destination::Contents, plan::Column, state::SCHEMA_VERSION};
+use crate::{
+    Result,
+    destination::Contents,
+    plan::{Column, ColumnSource, Identifier},
+    state::SCHEMA_VERSION,
+};
 
 const RELATIONS: &str = "SELECT c.relname::text FROM pg_catalog.pg_class c \
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
@@ -23,12 +28,11 @@ const RELATIONS: &str = "SELECT c.relname::text FROM pg_catalog.pg_class c \
 
 const HAS_SCHEMA: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1)";
 
-const COLUMNS: &str = "SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), c.relkind = 'r', \
-     EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indnatts = 1 \
-     AND i.indkey[0] = a.attnum) \
+const COLUMN_NAMES: &str = "SELECT c.relname::text, a.attname::text \
      FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-     WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
+     WHERE n.nspname = $1 AND c.relname = ANY ($2::text[]::name[]) AND c.relkind = 'r' \
+     AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
 
 const INDEX: &str = "SELECT i.indisvalid, t.relname::text FROM pg_catalog.pg_index i \
      JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid JOIN pg_catalog.pg_class t ON t.oid = i.indrelid \
@@ -45,7 +49,13 @@ pub(super) async fn relations(context: &Context, session: &mut Session, names: &
     state_relations(&context.database, session, names).await
 }
 
-async fn state_relations(database: &Inner, session: &mut Session, names: &[&str]) -> Result<Vec<String>> {
+/// Whether a table, or whatever else, has this name.
+pub(super) async fn has_relation(database: &Inner, session: &mut Session, name: &str) -> Result<bool> {
+    Ok(!state_relations(database, session, &[name]).await?.is_empty())
+}
+
+/// The same without an object.
+pub(super) async fn state_relations(database: &Inner, session: &mut Session, names: &[&str]) -> Result<Vec<String>> {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let query = sqlx::query_scalar(RELATIONS).bind(database.schema()).bind(names);
     database
@@ -53,29 +63,35 @@ async fn state_relations(database: &Inner, session: &mut Session, names: &[&str]
         .await
 }
 
-/// Makes the state tables, or finds them as they should be.
+/// How the state tables are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Prepared {
+    /// As they should be.
+    Yes,
+    /// None is there.
+    No,
+    /// Of version 1.
+    One,
+}
+
+/// Makes the state tables, migrates them, or finds them as they should be.
 pub(super) async fn prepare(database: &Inner, session: &mut Session) -> Result<()> {
-    if is_prepared(database, session).await? {
+    if look_at_state(database, session).await? == Prepared::Yes {
         return Ok(());
     }
     let doing = Doing::MakingState;
     database.simple(doing, session, "BEGIN").await?;
     lock_schema(database, session).await?;
-    // Another process may have made them while this one waited.
-    if is_prepared(database, session).await? {
-        return database.simple(doing, session, "COMMIT").await;
-    }
-    let has_schema: bool = database
-        .within(
-            doing,
-            sqlx::query_scalar(HAS_SCHEMA)
-                .bind(database.schema())
-                .fetch_one(&mut session.connection),
-        )
-        .await?;
-    // CREATE SCHEMA IF NOT EXISTS asks for the right to make one even where it is there.
-    let schema = (!has_schema).then_some(&database.state.create_schema);
-    for statement in schema.into_iter().chain(&database.state.create) {
+    // Another process may have done it while this one waited.
+    let statements = match look_at_state(database, session).await? {
+        Prepared::Yes => return database.simple(doing, session, "COMMIT").await,
+        Prepared::One => &database.state.migrate,
+        Prepared::No => {
+            make_schema(database, session).await?;
+            &database.state.create
+        }
+    };
+    for statement in statements {
         database
             .within(doing, sqlx::raw_sql(statement.sql()).execute(&mut session.connection))
             .await?;
@@ -83,20 +99,31 @@ pub(super) async fn prepare(database: &Inner, session: &mut Session) -> Result<(
     database.simple(doing, session, "COMMIT").await
 }
 
-async fn lock_schema(database: &Inner, session: &mut Session) -> Result<()> {
-    let query = sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))").bind(database.lock_name(""));
-    database
-        .within(Doing::MakingState, query.execute(&mut session.connection))
-        .await?;
+/// CREATE SCHEMA IF NOT EXISTS asks for the right to make one even where it is there.
+async fn make_schema(database: &Inner, session: &mut Session) -> Result<()> {
+    let doing = Doing::MakingState;
+    let query = sqlx::query_scalar(HAS_SCHEMA)
+        .bind(database.schema())
+        .fetch_one(&mut session.connection);
+    let has_schema: bool = database.within(doing, query).await?;
+    if !has_schema {
+        let query = sqlx::raw_sql(database.state.create_schema.sql()).execute(&mut session.connection);
+        database.within(doing, query).await?;
+    }
     Ok(())
 }
 
-/// Whether all state tables are there, in our version.
-async fn is_prepared(database: &Inner, session: &mut Session) -> Result<bool> {
-    let there = state_relations(database, session, &STATE_RELATIONS).await?;
+async fn lock_schema(database: &Inner, session: &mut Session) -> Result<()> {
+    lock(database, session, &database.lock_name(""), Doing::MakingState).await
+}
+
+/// Whether all state tables are there, and in which version.
+async fn look_at_state(database: &Inner, session: &mut Session) -> Result<Prepared> {
+    let names = [STATE_RELATIONS, RELATIONS_OF_ONE].concat();
+    let there = state_relations(database, session, &names).await?;
     let schema = database.schema();
     if there.is_empty() {
-        return Ok(false);
+        return Ok(Prepared::No);
     }
     if !there.iter().any(|name| name == "_replication_meta") {
         return Err(conflict(format!(
@@ -114,20 +141,36 @@ async fn is_prepared(database: &Inner, session: &mut Session) -> Result<bool> {
              one has been here; use that"
         )));
     }
-    if version < SCHEMA_VERSION || there.len() < STATE_RELATIONS.len() {
-        return Err(conflict(format!(
+    let has_all = |names: &[&str]| names.iter().all(|name| there.iter().any(|there| there == name));
+    let prepared = match version {
+        SCHEMA_VERSION if has_all(&STATE_RELATIONS) => Some(Prepared::Yes),
+        1 if has_all(&RELATIONS_OF_ONE) => Some(Prepared::One),
+        _ => None,
+    };
+    prepared.ok_or_else(|| {
+        conflict(format!(
             "the state tables of schema {schema} are incomplete (version {version}): somebody changed them; restore them, \
              or drop the schema's tables so that replication begins anew"
-        )));
-    }
-    Ok(true)
+        ))
+    })
 }
 
-/// A column as it is.
-struct Existing {
-    type_name: String,
-    is_plain_table: bool,
-    is_key: bool,
+/// Names of the columns that tables have, without those beside others.
+pub(super) async fn column_names(
+    database: &Inner,
+    session: &mut Session,
+    tables: &[Identifier],
+) -> Result<BTreeMap<Identifier, Vec<String>>> {
+    let names: Vec<&str> = tables.iter().map(Identifier::as_str).collect();
+    let query = sqlx::query_as(COLUMN_NAMES).bind(database.schema()).bind(names);
+    let rows: Vec<(String, String)> = database
+        .within(Doing::ReadingState, query.fetch_all(&mut session.connection))
+        .await?;
+    let mut columns: BTreeMap<Identifier, Vec<String>> = BTreeMap::new();
+    for (table, column) in rows.into_iter().filter(|(_, column)| !is_beside(column)) {
+        columns.entry(Identifier::new(table)).or_default().push(column);
+    }
+    Ok(columns)
 }
 
 /// What [`make`] did.
@@ -135,14 +178,16 @@ pub(super) struct Made {
     pub(super) contents: Contents,
     /// The number of rows, where the state does not know it, or may be wrong.
     pub(super) rows: Option<i64>,
+    /// Where values go.
+    pub(super) layout: Layout,
 }
 
 /// Makes the object's table, or compares it and adds what is missing; within a transaction. `is_ours` says whether the
 /// state names this table.
 pub(super) async fn make(context: &Context, session: &mut Session, is_ours: bool) -> Result<Made> {
     let doing = Doing::MakingTable(context.table());
-    let existing = existing_columns(context, session).await?;
-    if existing.is_empty() {
+    let found = Found::read(&context.database, session, &context.plan).await?;
+    if found.columns.is_empty() {
         let statement = &context.statements.create_table;
         context
             .database
@@ -151,20 +196,14 @@ pub(super) async fn make(context: &Context, session: &mut Session, is_ours: bool
         return Ok(Made {
             contents: Contents::Empty,
             rows: Some(0),
+            layout: Layout::planned(&context.plan),
         });
     }
     let taken_back = !is_ours && retired_by_us(context, session).await?;
     if !is_ours && !taken_back {
         return Err(foreign_table(context));
     }
-    let missing = compare(context, &existing)?;
-    if !missing.is_empty() {
-        let statement = add_columns(context.schema(), &context.plan, &missing);
-        context
-            .database
-            .within(doing, sqlx::raw_sql(statement.sql()).execute(&mut session.connection))
-            .await?;
-    }
+    let layout = complete(context, session, &found).await?;
     let mut rows = None;
     if taken_back {
         let query = sqlx::query(context.database.state.forget_retired.sql()).bind(context.table());
@@ -184,11 +223,13 @@ pub(super) async fn make(context: &Context, session: &mut Session, is_ours: bool
         return Ok(Made {
             contents: Contents::Rows,
             rows,
+            layout,
         });
     }
     Ok(Made {
         contents: Contents::Empty,
         rows: Some(0),
+        layout,
     })
 }
 
@@ -210,61 +251,78 @@ async fn has_rows(context: &Context, session: &mut Session, doing: Doing<'_>) ->
         .await
 }
 
-async fn existing_columns(context: &Context, session: &mut Session) -> Result<BTreeMap<String, Existing>> {
+/// Adds the columns that are missing, under their names or beside others.
+async fn complete(context: &Context, session: &mut Session, found: &Found) -> Result<Layout> {
+    let additions = compare(context, found)?;
+    if additions.is_empty() {
+        return Ok(Layout::of(&context.plan, found));
+    }
     let doing = Doing::MakingTable(context.table());
-    let query = sqlx::query(COLUMNS).bind(context.schema()).bind(context.table());
-    let rows = context
+    let statement = add_columns(context.schema(), &context.plan, &additions);
+    context
         .database
-        .within(doing, query.fetch_all(&mut session.connection))
+        .within(doing, sqlx::raw_sql(statement.sql()).execute(&mut session.connection))
         .await?;
-    let columns = rows.iter().map(|row| {
-        let existing = Existing {
-            type_name: row.try_get(1)?,
-            is_plain_table: row.try_get(2)?,
-            is_key: row.try_get(3)?,
-        };
-        Ok((row.try_get(0)?, existing))
-    });
-    columns
-        .collect::<sqlx::Result<_>>()
-        .map_err(|error| context.database.failure(error, doing))
+    let found = Found::read(&context.database, session, &context.plan).await?;
+    Ok(Layout::of(&context.plan, &found))
 }
 
-/// Columns that are missing; a difference that cannot be mended by adding is a conflict.
-fn compare<'a>(context: &'a Context, existing: &BTreeMap<String, Existing>) -> Result<Vec<&'a Column>> {
+/// Columns that are to be added; a difference that cannot be mended by adding is a conflict.
+fn compare<'a>(context: &'a Context, found: &Found) -> Result<Vec<(&'a Column, Beside)>> {
     let (schema, table) = (context.schema(), context.table());
-    if existing.values().any(|column| !column.is_plain_table) {
+    if found.columns.values().any(|column| !column.is_plain_table) {
         return Err(conflict(format!(
             "{table} of schema {schema} is no plain table: rename it, or use another table"
         )));
     }
-    let mut missing = Vec::new();
+    let mut additions = Vec::new();
     for (position, column) in context.plan.columns.iter().enumerate() {
         let name = column.name.as_str();
-        let wanted = type_name(column.kind);
-        match existing.get(name) {
-            Some(there) if there.type_name != wanted => {
-                return Err(conflict(format!(
-                    "column {name} of table {schema}.{table} has type {}, and {} needs {wanted}: rename or drop the column, \
-                     or give the field another column",
-                    there.type_name, context.plan.object
-                )));
-            }
-            Some(there) if position == 0 && !there.is_key => {
-                return Err(conflict(format!(
-                    "column {name} of table {schema}.{table} is not its primary key"
-                )));
-            }
-            Some(_) => {}
-            None if position < 2 => {
+        let is_guarding = position < 2;
+        match found.standing(column) {
+            Standing::Missing if is_guarding => {
                 return Err(conflict(format!(
                     "table {schema}.{table} has lost its column {name}: drop the table"
                 )));
             }
-            None => missing.push(column),
+            Standing::Missing => additions.push((column, Beside::Itself)),
+            Standing::Planned if position == 0 && !found.is_key(name) => {
+                return Err(conflict(format!(
+                    "column {name} of table {schema}.{table} is not its primary key"
+                )));
+            }
+            Standing::Exchanging | Standing::Other { .. } if is_guarding => {
+                return Err(another_type(context, found, column, ""));
+            }
+            Standing::InUse { kind, used_by } if is_guarding || kind.is_none() || is_mark(column) => {
+                let because = format!(" and is used by {}", used_by.join(", "));
+                return Err(another_type(context, found, column, &because));
+            }
+            Standing::Planned | Standing::Exchanging | Standing::InUse { .. } => {}
+            Standing::Other { kind: _, stale } => additions.push((column, Beside::Another { stale })),
         }
     }
-    Ok(missing)
+    Ok(additions)
+}
+
+fn is_mark(column: &Column) -> bool {
+    match column.source {
+        ColumnSource::IsDeleted | ColumnSource::DeletedAt => true,
+        ColumnSource::Field(_) | ColumnSource::Template(_) | ColumnSource::Empty => false,
+    }
+}
+
+fn another_type(context: &Context, found: &Found, column: &Column, because: &str) -> crate::Error {
+    let name = column.name.as_str();
+    conflict(format!(
+        "column {name} of table {}.{} has type {}{because}, and {} needs {}: rename or drop the column, or give the field \
+         another column",
+        context.schema(),
+        context.table(),
+        found.type_of(name),
+        context.plan.object,
+        type_name(column.kind)
+    ))
 }
 
 /// Makes the indexes that are not there yet.
@@ -272,10 +330,10 @@ fn compare<'a>(context: &'a Context, existing: &BTreeMap<String, Existing>) -> R
 /// A table with rows gets them CONCURRENTLY, so that nobody waits. A build that is interrupted leaves an index that is
 /// there and not valid; it is made anew. Two sessions do not build at once: the second, which cannot know whether the first
 /// one comes to an end, tries again later.
-pub(super) async fn build_indexes(context: &Context, session: &mut Session) -> Result<()> {
+pub(super) async fn build(context: &Context, session: &mut Session, indexes: &[IndexStatements]) -> Result<()> {
     let doing = Doing::Indexing(context.table());
     let mut wanted = Vec::new();
-    for index in &context.statements.indexes {
+    for index in indexes {
         if !is_built(context, session, index).await? {
             wanted.push(index);
         }

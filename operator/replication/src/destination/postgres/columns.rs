@@ -1,0 +1,156 @@
+//! Columns that change their type: the one beside takes the place of the old one (see `layout` for how it came there).
+//!
+//! When every row has been written by the plan, all exchanges are made in one transaction that only changes the catalogue. It
+//! waits for its lock for a few seconds at most, since readers wait behind it. Indexes of the plan on such columns are built
+//! on the ones beside before, with nobody waiting, and renamed with them; rights and comments are carried over. So readers
+//! find the column, its index and their rights before and after.
+//!
+//! Whether something of somebody else depends on the old column is looked at under the lock, when nobody can add a
+//! view any more. Then the old one stays, and the one beside it goes.
+
+use super::{
+    Context,
+    connect::Session,
+    failure::Doing,
+    layout::{Found, Standing},
+    state::{self, Known},
+    statement::{Grant, beside, beside_indexes, exchange},
+    tables,
+};
+use crate::{Result, destination::ColumnInUse, plan::Column, state::Epoch};
+
+/// Rights on single columns, and their comments.
+const GRANTS: &str = "SELECT a.attname::text, g.privilege_type, \
+     CASE g.grantee WHEN 0 THEN NULL ELSE pg_catalog.pg_get_userbyid(g.grantee)::text END, g.is_grantable \
+     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace, pg_catalog.aclexplode(a.attacl) g \
+     WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = ANY ($3::text[]::name[]) ORDER BY 1, 2, 3";
+
+const COMMENTS: &str = "SELECT a.attname::text, pg_catalog.col_description(c.oid, a.attnum) \
+     FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+     WHERE n.nspname = $1 AND c.relname = $2 AND a.attname = ANY ($3::text[]::name[]) ORDER BY 1";
+
+/// What an exchange did.
+pub(super) struct Settled {
+    pub(super) in_use: Vec<ColumnInUse>,
+    /// Where the table has other columns than before, the epoch: a process that writes into the old ones must let go.
+    pub(super) epoch: Option<Epoch>,
+}
+
+/// Exchanges what can be exchanged.
+pub(super) async fn settle(context: &Context, session: &mut Session, known: Known) -> Result<Settled> {
+    state::look(context, session, known).await?;
+    let found = Found::read(&context.database, session, &context.plan).await?;
+    let exchangeable = exchangeable(context, &found);
+    if found.left_over(&context.plan).is_empty() && !exchanging(context, &found) {
+        return Ok(Settled {
+            in_use: in_use(context, &found),
+            epoch: None,
+        });
+    }
+    let names: Vec<&str> = exchangeable.iter().map(|column| column.name.as_str()).collect();
+    let indexes = beside_indexes(context.schema(), &context.plan, &names);
+    tables::build(context, session, &indexes).await?;
+
+    let doing = Doing::ExchangingColumns(context.table());
+    context.database.simple(doing, session, "BEGIN").await?;
+    // Whatever fails here costs the connection, and so is rolled back.
+    let (in_use, epoch) = Box::pin(exchange_locked(context, session, known)).await?;
+    context.database.simple(doing, session, "COMMIT").await?;
+    Ok(Settled {
+        in_use,
+        epoch: Some(epoch),
+    })
+}
+
+/// What is done under the table's lock.
+async fn exchange_locked(context: &Context, session: &mut Session, known: Known) -> Result<(Vec<ColumnInUse>, Epoch)> {
+    let doing = Doing::ExchangingColumns(context.table());
+    state::fence(context, session, known).await?;
+    let query = sqlx::raw_sql(context.statements.lock_table.sql()).execute(&mut session.connection);
+    context.database.within(doing, query).await?;
+    let found = Found::read(&context.database, session, &context.plan).await?;
+    let names: Vec<String> = exchangeable(context, &found)
+        .iter()
+        .map(|column| column.name.as_str().to_owned())
+        .collect();
+    let grants = read_grants(context, session, &names).await?;
+    let query = sqlx::query_as(COMMENTS)
+        .bind(context.schema())
+        .bind(context.table())
+        .bind(&names);
+    let exchanged: Vec<(String, Option<String>)> = context
+        .database
+        .within(doing, query.fetch_all(&mut session.connection))
+        .await?;
+    let mut unwanted = found.left_over(&context.plan);
+    unwanted.extend(
+        context
+            .plan
+            .columns
+            .iter()
+            .filter(|column| is_kept(&found, column))
+            .map(|column| beside(column.name.as_str())),
+    );
+    for statement in exchange(context.schema(), &context.plan, &exchanged, &grants, &unwanted) {
+        let query = sqlx::raw_sql(statement.sql()).execute(&mut session.connection);
+        context.database.within(doing, query).await?;
+    }
+    let epoch = state::claim(context, session, known, None).await?;
+    Ok((in_use(context, &found), epoch))
+}
+
+async fn read_grants(context: &Context, session: &mut Session, columns: &[String]) -> Result<Vec<Grant>> {
+    let query = sqlx::query_as(GRANTS)
+        .bind(context.schema())
+        .bind(context.table())
+        .bind(columns);
+    let grants: Vec<(String, String, Option<String>, bool)> = context
+        .database
+        .within(
+            Doing::ExchangingColumns(context.table()),
+            query.fetch_all(&mut session.connection),
+        )
+        .await?;
+    let grants = grants
+        .into_iter()
+        .map(|(column, privilege, role, with_grant_option)| Grant {
+            column,
+            privilege,
+            role,
+            with_grant_option,
+        });
+    Ok(grants.collect())
+}
+
+fn exchanging(context: &Context, found: &Found) -> bool {
+    let is_exchanging = |column: &Column| found.standing(column) == Standing::Exchanging;
+    context.plan.columns.iter().any(is_exchanging)
+}
+
+/// Columns with one beside them on which nothing depends.
+fn exchangeable<'a>(context: &'a Context, found: &Found) -> Vec<&'a Column> {
+    let is_free = |column: &&Column| {
+        found.standing(column) == Standing::Exchanging && found.used_by(column.name.as_str()).is_empty()
+    };
+    context.plan.columns.iter().filter(is_free).collect()
+}
+
+/// A column with one beside it that stays, since something depends on it.
+fn is_kept(found: &Found, column: &Column) -> bool {
+    found.standing(column) == Standing::Exchanging && !found.used_by(column.name.as_str()).is_empty()
+}
+
+fn in_use(context: &Context, found: &Found) -> Vec<ColumnInUse> {
+    context
+        .plan
+        .columns
+        .iter()
+        .filter(|column| is_kept(found, column) || matches!(found.standing(column), Standing::InUse { .. }))
+        .map(|column| ColumnInUse {
+            column: column.name.clone(),
+            used_by: found.used_by(column.name.as_str()).to_vec(),
+        })
+        .collect()
+}
