@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use replication::{
     connect::{Inspection, Session},
-    plan::{ObjectView, PlanView},
+    plan::{KindView, LinkView, ObjectView, PlanView},
     state::{Phase, State},
 };
 use serde::Serialize;
@@ -113,9 +113,11 @@ impl PlanOutput {
             lines.extend(object_text(object, state));
         }
         lines.push(String::new());
+        lines.push(guard(plan.max_delete_percent));
         let calls = plan.api_calls;
         lines.push(format!(
-            "API calls   {} a day where nothing changes, by {}; each 2,000 changed rows are one more",
+            "API calls   {} a day where nothing changes, by {}; each 2,000 rows that changed, or that Reconcile and Refresh \
+             list, are one more",
             printer::grouped(calls.calls_per_day),
             printer::count(calls.runs_per_day, "run", "runs")
         ));
@@ -130,8 +132,12 @@ fn object_text(object: &ObjectView, state: &StateOutput) -> Vec<String> {
         object,
         table,
         deletes,
+        condition,
         columns,
         indexes,
+        links,
+        kinds,
+        missing_fields: _,
         ddl,
         soql: _,
         hash: _,
@@ -140,6 +146,8 @@ fn object_text(object: &ObjectView, state: &StateOutput) -> Vec<String> {
         format!("{object} -> {table}, deletes: {deletes}"),
         format!("  {}", state.to_text()),
     ];
+    lines.extend(condition.as_ref().map(|soql| format!("  where {soql}")));
+    lines.extend(links.iter().map(|link| format!("  {}", link_text(link))));
     let rows = columns.iter().map(|column| {
         vec![
             column.name.clone(),
@@ -151,11 +159,52 @@ fn object_text(object: &ObjectView, state: &StateOutput) -> Vec<String> {
     for index in indexes {
         lines.push(format!("  index {} ({})", index.name, index.columns.join(", ")));
     }
+    lines.push(String::new());
+    lines.extend(indented(&kinds_text(kinds)));
     for statement in ddl {
         lines.push(String::new());
         lines.extend(indented(&format!("{statement};")));
     }
     lines
+}
+
+/// How a change of a parent reaches the rows.
+fn link_text(link: &LinkView) -> String {
+    let LinkView {
+        parent,
+        reference,
+        fields,
+        compared,
+        verified: _,
+    } = link;
+    let children = if compared.is_empty() {
+        "all rows of a changed one are read again".to_owned()
+    } else {
+        format!("rows that differ in {} are read again", compared.join(", "))
+    };
+    format!("linked to {parent} by {reference} ({}): {children}", fields.join(", "))
+}
+
+fn kinds_text(kinds: &[KindView]) -> String {
+    let rows = kinds.iter().map(|kind| {
+        let KindView {
+            kind,
+            every,
+            calls_per_day,
+        } = kind;
+        vec![(*kind).to_owned(), every.clone(), printer::grouped(*calls_per_day)]
+    });
+    printer::table(&["KIND", "EVERY", "CALLS A DAY"], rows)
+}
+
+/// When deletes are held.
+fn guard(max_delete_percent: u8) -> String {
+    match max_delete_percent {
+        100.. => "Deletes     none are held, since maxDeletePercent is 100".to_owned(),
+        percent => format!(
+            "Deletes     held where more than {percent} % of a table, and 100 rows or half of it, would go within 24 hours"
+        ),
+    }
 }
 
 fn indented(text: &str) -> impl Iterator<Item = String> {

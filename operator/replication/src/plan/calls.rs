@@ -3,8 +3,8 @@
 //! An org has a daily number of calls that all its integrations share, and the first question of its administrator is
 //! how many of them this one takes. What depends on the number of rows cannot be told before they have been counted, so
 //! these are the calls of a day on which nothing changes, without the pages of listings: Reconcile and Refresh read one
-//! page more for each 2000 rows, Incremental and Verify one for each 2000 that changed. Logins, describes and the
-//! server's time are a handful an hour for all objects together, and are left out.
+//! page more for each 2000 rows, Incremental and Verify one for each 2000 that changed. Logins and describes are a handful
+//! an hour for all objects together, and are left out.
 
 use std::time::Duration;
 
@@ -41,9 +41,10 @@ pub struct ApiCalls {
 pub struct ObjectCalls {
     /// One for the object and one for each link, at each tick.
     pub incremental: u64,
-    /// getUpdated and getDeleted, and getUpdated of each link's parents.
+    /// The server's time, getUpdated and getDeleted, and getUpdated of each link's parents.
     pub verify: u64,
-    /// getUpdated and the first page; where Reconcile takes Verify's place it runs as often.
+    /// getUpdated of the object and of each link's parents, and the first page; where Reconcile takes Verify's place it
+    /// runs as often, and has the page only.
     pub reconcile: u64,
     /// The first page, and the Incremental and the Verify that follow at its end.
     pub refresh: u64,
@@ -99,15 +100,14 @@ impl ApiCalls {
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
         let listed_links = plan.links.iter().filter(|link| link.replicateable).count();
         let incremental = 1 + number(plan.links.len());
-        // getUpdated, and with it getDeleted, where Salesforce lists them.
-        let (updated, verify) = match plan.verify_by {
-            VerifyBy::Log => (1, 2 + number(listed_links)),
-            VerifyBy::Listing => (0, 0),
+        let (verify, reconcile) = match plan.verify_by {
+            VerifyBy::Log => (3 + number(listed_links), 2 + number(listed_links)),
+            VerifyBy::Listing => (0, 1),
         };
         ObjectCalls {
             incremental: self.runs_per_day.saturating_mul(incremental),
             verify: self.daily(plan.periods.verify, verify),
-            reconcile: self.daily(plan.periods.listing(plan.verify_by), updated + 1),
+            reconcile: self.daily(plan.periods.listing(plan.verify_by), reconcile),
             refresh: self.daily(plan.periods.refresh, 1 + incremental + verify),
         }
     }
@@ -209,12 +209,12 @@ mod tests {
         use VerifyBy::{Listing, Log};
         let kinds = |calls: ObjectCalls| [calls.incremental, calls.verify, calls.reconcile, calls.refresh];
         for (name, object, expected) in [
-            ("no links", object(Log, vec![], [1, 24, 168]), [288, 48, 2, 1]),
-            ("a link", object(Log, vec![link(true)], [1, 24, 24]), [576, 72, 2, 6]),
+            ("no links", object(Log, vec![], [1, 24, 168]), [288, 72, 2, 1]),
+            ("a link", object(Log, vec![link(true)], [1, 24, 24]), [576, 96, 3, 7]),
             (
                 "a link that is not listed",
                 object(Log, vec![link(true), link(false)], [1, 24, 24]),
-                [864, 72, 2, 7],
+                [864, 96, 3, 8],
             ),
             (
                 "not listed itself",
@@ -246,9 +246,9 @@ mod tests {
             calls.by_kind,
             ObjectCalls {
                 incremental: 1,
-                verify: 2,
+                verify: 3,
                 reconcile: 2,
-                refresh: 4
+                refresh: 5
             }
         );
     }

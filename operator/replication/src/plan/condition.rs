@@ -33,8 +33,8 @@ pub(super) struct Selection {
     pub(super) relationships: BTreeSet<String>,
 }
 
-/// Written paths of parents that a condition names; none of a text that cannot be read.
-pub(super) fn linked_fields<'a>(text: &'a str, object: &str) -> Vec<&'a str> {
+/// Written paths of the fields that a condition names; none of a text that cannot be read.
+pub(super) fn fields<'a>(text: &'a str, object: &str) -> Vec<&'a str> {
     let fields = read::read(text).fields;
     fields.into_iter().map(|(field, _)| unprefixed(field, object)).collect()
 }

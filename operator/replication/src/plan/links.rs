@@ -5,7 +5,7 @@
 //! columns that hold the parents' values as they are, and the reference by which they are found. A template mixes its
 //! values with other text, so what a parent's row would make of it cannot be told from the parent alone.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::{
     column::{Column, ColumnSource},
@@ -120,7 +120,7 @@ fn link(name: &str, relationship: Relationship<'_>, select: &[FieldPath], column
     };
     for path in (0..select.len()).filter_map(linked) {
         if !parents.iter().any(|known| known.field == path.field) {
-            parents.push(FieldPath::own(path.field.clone()));
+            parents.push(FieldPath::own(Arc::clone(&path.field)));
         }
     }
     let is_needed_by = |template: &UrlTemplate| {

@@ -143,9 +143,9 @@ pub fn parents_needed(spec: &SalesforceReplicatorSpec, schema: &Schema) -> Vec<O
             }
         }
         if let Some(condition) = &object.condition {
-            condition::linked_fields(condition, lookup.name())
-                .into_iter()
-                .for_each(&mut need);
+            for path in condition::fields(condition, lookup.name()) {
+                need(path);
+            }
         }
     }
     parents

@@ -224,9 +224,7 @@ pub(super) fn make(spec: &ObjectSpec, context: Context<'_>, findings: &mut Findi
     let deletes = Deletes::from(*deletes);
     let mapping = mapping_of(spec);
     let table = table_of(spec, context.schema, context.capabilities);
-    if let Err(because) = identifier::check(table.as_str(), NameOf::Table, context.capabilities) {
-        findings.problem(format!("table {table} {because}"));
-    }
+    check_name(&table, context.capabilities, findings);
     let existing = Existing(context.existing.get(&table).map_or(&[], Vec::as_slice));
 
     let mut select = Select::new(lookup, findings)?;
@@ -347,6 +345,12 @@ pub(super) fn table_of(spec: &ObjectSpec, schema: &Schema, capabilities: Capabil
         Identifier::from_api_name(name, capabilities)
     };
     spec.table.as_deref().map_or_else(by_default, Identifier::new)
+}
+
+fn check_name(table: &Identifier, capabilities: Capabilities, findings: &mut Findings<'_>) {
+    if let Err(because) = identifier::check(table.as_str(), NameOf::Table, capabilities) {
+        findings.problem(format!("table {table} {because}"));
+    }
 }
 
 fn check_size(columns: &[Column], capabilities: Capabilities, findings: &mut Findings<'_>) {

@@ -1,6 +1,6 @@
 //! How often each kind of run is due.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use crds::{Consistency, Period};
 
@@ -56,12 +56,13 @@ pub(super) fn max_delete_percent(consistency: &Consistency, findings: &mut Findi
 /// As a person writes a period: `1h30m`.
 pub(super) fn text(period: Duration) -> String {
     let seconds = period.as_secs();
-    let parts = [(seconds / 3600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
-    let text: String = parts
-        .iter()
-        .filter(|(number, _)| *number > 0)
-        .map(|(number, unit)| format!("{number}{unit}"))
-        .collect();
+    let mut text = String::new();
+    for (number, unit) in [(seconds / 3600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')] {
+        if number > 0 {
+            // Writing into a String cannot fail.
+            write!(text, "{number}{unit}").ok();
+        }
+    }
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 

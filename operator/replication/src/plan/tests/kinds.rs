@@ -1,5 +1,7 @@
 //! When each kind of run is due, and what is held.
 
+#![expect(clippy::needless_pass_by_value, reason = "json!(..) is written where it is passed")]
+
 use std::time::Duration;
 
 use salesforce::describe::ObjectDescribe;

@@ -1,5 +1,7 @@
 //! Fields that describe lacks while their columns are there: a permission may have been withdrawn.
 
+#![expect(clippy::needless_pass_by_value, reason = "json!(..) is written where it is passed")]
+
 use salesforce::describe::ObjectDescribe;
 use serde_json::{Value, json};
 

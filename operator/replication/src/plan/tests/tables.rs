@@ -102,7 +102,7 @@ owner_id id OwnerId";
     assert_eq!(plan.warnings, Vec::<String>::new());
     assert_eq!(plan.overlap.as_secs(), 600);
     assert_eq!(plan.parallelism.get(), 2);
-    assert_eq!((plan.api_calls.runs_per_day, plan.api_calls.calls_per_day), (288, 656));
+    assert_eq!((plan.api_calls.runs_per_day, plan.api_calls.calls_per_day), (288, 682));
 }
 
 #[test]
@@ -631,8 +631,8 @@ fn a_plan_is_shown_as_json_with_all_that_it_says() {
     );
     assert_eq!(
         json["apiCalls"],
-        json!({"runsPerDay": 288, "callsPerDay": 656,
-               "byKind": {"incremental": 576, "verify": 72, "reconcile": 2, "refresh": 6}})
+        json!({"runsPerDay": 288, "callsPerDay": 682,
+               "byKind": {"incremental": 576, "verify": 96, "reconcile": 3, "refresh": 7}})
     );
     assert_eq!(json["maxDeletePercent"], 10);
     assert_eq!(object.get("condition"), None);
@@ -645,9 +645,9 @@ fn a_plan_is_shown_as_json_with_all_that_it_says() {
         object["kinds"],
         json!([
             {"kind": "Incremental", "every": "each run", "callsPerDay": 576},
-            {"kind": "Verify", "every": "1h", "callsPerDay": 72},
-            {"kind": "Reconcile", "every": "24h", "callsPerDay": 2},
-            {"kind": "Refresh", "every": "24h", "callsPerDay": 6},
+            {"kind": "Verify", "every": "1h", "callsPerDay": 96},
+            {"kind": "Reconcile", "every": "24h", "callsPerDay": 3},
+            {"kind": "Refresh", "every": "24h", "callsPerDay": 7},
         ])
     );
     assert_eq!(object["missingFields"], json!([]));
