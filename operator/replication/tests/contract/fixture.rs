@@ -22,7 +22,7 @@ use super::Harness;
 pub(crate) type Table<H> = <<H as Harness>::Destination as Destination>::Table;
 
 /// Fields of the select list, in order.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "LastName",
     "Id",
     "SystemModstamp",
@@ -35,10 +35,11 @@ const FIELDS: [&str; 12] = [
     "OpensAt__c",
     "LastSeen__c",
     "Account.Name",
+    "AccountId",
 ];
 
 /// Position of a field in the select list.
-fn position(field: &str) -> usize {
+pub(crate) fn position(field: &str) -> usize {
     FIELDS
         .iter()
         .position(|known| *known == field)
@@ -53,7 +54,8 @@ fn column(name: &str, kind: ColumnKind, source: ColumnSource) -> Column {
     }
 }
 
-fn field(name: &str, kind: ColumnKind, field: &str) -> Column {
+/// A column that holds a field of [`FIELDS`].
+pub(crate) fn field(name: &str, kind: ColumnKind, field: &str) -> Column {
     column(name, kind, ColumnSource::Field(position(field)))
 }
 
@@ -163,9 +165,11 @@ pub(crate) fn id(n: u32) -> String {
 
 /// A stamp, as Salesforce writes it, `second` seconds after a fixed hour.
 pub(crate) fn stamp(second: u32) -> String {
+    let hour = 10 + second / 3600;
     format!(
-        "2024-05-01T{:02}:{:02}:{:02}.000Z",
-        10 + second / 3600,
+        "2024-05-{:02}T{:02}:{:02}:{:02}.000Z",
+        1 + hour / 24,
+        hour % 24,
         second / 60 % 60,
         second % 60
     )
@@ -466,6 +470,25 @@ pub(crate) async fn pending<H: Harness>(harness: &H) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// The entries of `_rejected_row`: number of the record, column, and the second of `since`.
+pub(crate) async fn rejected<H: Harness>(harness: &H) -> Vec<String> {
+    let since = H::text_of("since", ColumnKind::Timestamp);
+    let sql =
+        format!("SELECT salesforce_id, column_name, {since} FROM _rejected_row WHERE object = 'Contact' ORDER BY 1, 2");
+    let line = |row: &Vec<Option<String>>| {
+        let [Some(id), Some(column), Some(since)] = row.as_slice() else {
+            panic!("{row:?}")
+        };
+        format!("{} {column} {}", number_of(id), clock_of(since))
+    };
+    harness.query(&sql).await.iter().map(line).collect()
+}
+
+/// The number of the record with an Id.
+pub(crate) fn number_of(id: &str) -> u32 {
+    id[3..15].parse().unwrap()
 }
 
 /// One value of the state row of Contact.

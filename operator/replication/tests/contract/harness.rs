@@ -11,6 +11,13 @@ pub(crate) trait Harness: Sized {
     /// an object in the middle of another's segment, and the test of that has nothing to test.
     const SEGMENT_LOCKS_DATABASE: bool;
 
+    /// Whether a view over a column keeps the column from being exchanged for one of another type. Where it does not, the
+    /// view shows the new one afterwards.
+    const VIEWS_HOLD_COLUMNS: bool;
+
+    /// Statements that make the state tables as version 1 made them.
+    const VERSION_1: &'static [&'static str];
+
     /// Makes the database. It fails, and names what is missing, where it cannot.
     async fn start() -> Self;
 

@@ -16,6 +16,27 @@ use crate::postgres::server::{Server, wait};
 /// The number of the next schema: each test has one of its own.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
+/// The state tables as version 1 made them.
+const VERSION_1: &[&str] = &[
+    "CREATE TABLE _replication_meta (one boolean PRIMARY KEY DEFAULT true CHECK (one), schema_version integer NOT NULL)",
+    "CREATE TABLE _replication_state (object text COLLATE \"C\" PRIMARY KEY, replicator text NOT NULL, \
+     organization_id text NOT NULL, table_name text NOT NULL, plan_hash text NOT NULL, phase text NOT NULL, \
+     query_start timestamptz, watermark timestamptz, last_id text, job_id text, job_api_version text, locator text, \
+     rows bigint NOT NULL DEFAULT 0, deletes_window jsonb, verified_until timestamptz, reconciled_at timestamptz, \
+     refreshed_at timestamptz, checked_at timestamptz, epoch bigint NOT NULL, updated_at timestamptz NOT NULL)",
+    "CREATE TABLE _pending_delete (object text COLLATE \"C\" NOT NULL, salesforce_id text COLLATE \"C\" NOT NULL, \
+     stamp timestamptz NOT NULL, found_at timestamptz NOT NULL, PRIMARY KEY (object, salesforce_id))",
+    "CREATE UNLOGGED TABLE _listed_row (object text COLLATE \"C\" NOT NULL, salesforce_id text COLLATE \"C\" NOT NULL, \
+     system_modstamp timestamptz, PRIMARY KEY (object, salesforce_id))",
+    "CREATE TABLE _rejected_row (object text COLLATE \"C\" NOT NULL, salesforce_id text COLLATE \"C\" NOT NULL, \
+     column_name text COLLATE \"C\" NOT NULL, reason text NOT NULL, since timestamptz NOT NULL, \
+     PRIMARY KEY (object, salesforce_id, column_name))",
+    "CREATE TABLE _retired_table (table_name text COLLATE \"C\" PRIMARY KEY, object text NOT NULL, \
+     replicator text NOT NULL, organization_id text NOT NULL, retired_at timestamptz NOT NULL)",
+    "CREATE VIEW _freshness AS SELECT table_name AS \"table\", watermark, verified_until, checked_at \
+     FROM _replication_state",
+];
+
 /// A schema of its own on the server that all tests share.
 struct Schema {
     server: Server,
@@ -107,6 +128,10 @@ macro_rules! harness {
             type Destination = Postgres;
 
             const SEGMENT_LOCKS_DATABASE: bool = false;
+
+            const VIEWS_HOLD_COLUMNS: bool = true;
+
+            const VERSION_1: &'static [&'static str] = VERSION_1;
 
             async fn start() -> Self {
                 Self(Schema::start($merge).await)

@@ -41,6 +41,28 @@ impl Harness for SqliteFile {
 
     const SEGMENT_LOCKS_DATABASE: bool = true;
 
+    const VIEWS_HOLD_COLUMNS: bool = false;
+
+    const VERSION_1: &'static [&'static str] = &[
+        "CREATE TABLE _replication_meta (one INTEGER NOT NULL PRIMARY KEY DEFAULT 1 CHECK (one = 1), \
+         schema_version INTEGER NOT NULL)",
+        "CREATE TABLE _replication_state (object TEXT NOT NULL PRIMARY KEY, replicator TEXT NOT NULL, \
+         organization_id TEXT NOT NULL, table_name TEXT NOT NULL, plan_hash TEXT NOT NULL, phase TEXT NOT NULL, \
+         query_start TEXT, watermark TEXT, last_id TEXT, job_id TEXT, job_api_version TEXT, locator TEXT, \
+         rows INTEGER NOT NULL DEFAULT 0, deletes_window TEXT, verified_until TEXT, reconciled_at TEXT, \
+         refreshed_at TEXT, checked_at TEXT, epoch INTEGER NOT NULL, updated_at TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE _pending_delete (object TEXT NOT NULL, salesforce_id TEXT NOT NULL, stamp TEXT NOT NULL, \
+         found_at TEXT NOT NULL, PRIMARY KEY (object, salesforce_id)) WITHOUT ROWID",
+        "CREATE TABLE _listed_row (object TEXT NOT NULL, salesforce_id TEXT NOT NULL, system_modstamp TEXT, \
+         PRIMARY KEY (object, salesforce_id)) WITHOUT ROWID",
+        "CREATE TABLE _rejected_row (object TEXT NOT NULL, salesforce_id TEXT NOT NULL, column_name TEXT NOT NULL, \
+         reason TEXT NOT NULL, since TEXT NOT NULL, PRIMARY KEY (object, salesforce_id, column_name)) WITHOUT ROWID",
+        "CREATE TABLE _retired_table (table_name TEXT NOT NULL PRIMARY KEY COLLATE NOCASE, object TEXT NOT NULL, \
+         replicator TEXT NOT NULL, organization_id TEXT NOT NULL, retired_at TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE VIEW _freshness AS SELECT table_name AS \"table\", watermark, verified_until, checked_at \
+         FROM _replication_state",
+    ];
+
     async fn start() -> Self {
         Self {
             watcher: Mutex::default(),

@@ -7,16 +7,20 @@
 //!
 //! **The layout** of a table is its plan with the names and kinds that its columns have at the moment: statements are written
 //! for it. A value goes into the column beside the old one where that is there. Where it is not, the exchange has failed
-//! since somebody's view needs the old column; then values go into the old column as far as they fit its type.
+//! since something needs the old column; then values go into the old column as far as they fit its type.
 //!
-//! A view or trigger is bound to a column by its text alone, so SQLite refuses to drop a column that one of them names. Indexes
-//! are no hindrance: they are dropped and made again from their own statements.
+//! **What depends on a column** names it by its text, and finds the new column under the name of the old one. So views and
+//! triggers are no hindrance: SQLite refuses to drop a column that one of them names, for it looks at each step alone, and
+//! with `writable_schema` it leaves their text unread until the name is there again, in the same transaction. Indexes are
+//! dropped and made again from their own statements. A constraint or a generated column that somebody has put into the table
+//! itself was written for the old type, and is left alone with its column.
 
 use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, ErrorCode};
 
 use super::{
+    connect::failure,
     session::Session,
     statement::{self, quote},
     tables::{Found, columns, find},
@@ -120,7 +124,7 @@ pub(super) fn make_columns(
         if there.is_some() && !(differs && fits) {
             drop_beside(connection, plan, &next.name)?;
         }
-        // One that is not there although this plan has written all rows was given up for a view.
+        // One that is not there although this plan has written all rows was given up: something needs the old column.
         if differs && !fits && (rows == Rows::OfAnother || there.is_some()) {
             connection.execute_batch(&statement::add_column(plan, &next))?;
         }
@@ -149,29 +153,21 @@ impl Session {
         Ok(())
     }
 
-    /// Exchanges the columns that stand beside others, in one transaction.
+    /// Exchanges the columns of another type, in one transaction.
     pub(super) fn settle_columns(&mut self) -> Result<Vec<ColumnInUse>> {
         self.expect_idle()?;
         let doing = format!("exchange columns of table {}", self.plan.table);
         let plan = Arc::clone(&self.plan);
-        let (path, name) = (self.path.clone(), plan.table.clone());
-        let failed = |error| super::connect::failure(&path, &doing, error);
-        let found = columns(self.connection()?, name.as_str()).map_err(failed)?;
-        if !filled(&plan).any(|column| find(&found, beside(column).as_str()).is_some()) {
+        let path = self.path.clone();
+        let failed = |error| failure(&path, &doing, error);
+        if unsettled(self.connection()?, &plan).map_err(failed)?.is_empty() {
             return Ok(Vec::new());
         }
         let in_use = self.in_transaction(&doing, |session, connection| {
             session.compare_epoch_on(connection)?;
-            let found = columns(connection, name.as_str()).map_err(failed)?;
             let mut in_use = Vec::new();
-            for column in filled(&plan).filter(|column| find(&found, beside(column).as_str()).is_some()) {
-                let differs = find(&found, column.name.as_str()).is_some_and(|old| !old.is_as(column.kind));
-                let used_by = if differs {
-                    exchange(connection, &plan, column).map_err(failed)?
-                } else {
-                    drop_beside(connection, &plan, &beside(column)).map_err(failed)?;
-                    Vec::new()
-                };
+            for (column, state) in unsettled(connection, &plan).map_err(failed)? {
+                let used_by = settle(connection, &plan, column, state).map_err(failed)?;
                 if !used_by.is_empty() {
                     in_use.push(ColumnInUse {
                         column: column.name.clone(),
@@ -186,46 +182,93 @@ impl Session {
     }
 }
 
-/// Exchanges one column; the answer is what hindered it, after which only the column beside it is gone.
-fn exchange(connection: &Connection, plan: &ObjectPlan, column: &Column) -> rusqlite::Result<Vec<String>> {
+/// What is to be done with a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unsettled {
+    /// It is exchanged for the one beside it.
+    Beside,
+    /// It has another type and nothing beside it: an earlier exchange failed.
+    Kept,
+    /// It has its type, and what stands beside it is of no use.
+    LeftOver,
+}
+
+fn unsettled<'a>(connection: &Connection, plan: &'a ObjectPlan) -> rusqlite::Result<Vec<(&'a Column, Unsettled)>> {
+    let found = columns(connection, plan.table.as_str())?;
+    let state = |column: &'a Column| {
+        let old = find(&found, column.name.as_str())?;
+        let is_beside = find(&found, beside(column).as_str()).is_some();
+        match (old.is_as(column.kind), is_beside) {
+            (true, false) => None,
+            (true, true) => Some((column, Unsettled::LeftOver)),
+            (false, true) => Some((column, Unsettled::Beside)),
+            (false, false) => Some((column, Unsettled::Kept)),
+        }
+    };
+    Ok(filled(plan).filter_map(state).collect())
+}
+
+/// Settles one column; the answer is what hinders its exchange, after which nothing stands beside it.
+fn settle(
+    connection: &Connection,
+    plan: &ObjectPlan,
+    column: &Column,
+    state: Unsettled,
+) -> rusqlite::Result<Vec<String>> {
+    if state == Unsettled::LeftOver {
+        drop_beside(connection, plan, &beside(column))?;
+        return Ok(Vec::new());
+    }
     connection.execute_batch("SAVEPOINT exchange")?;
-    let used_by = try_exchange(connection, plan, column)?;
+    if state == Unsettled::Kept {
+        // Rows were written into the old column as far as they fit, so this is what they are, in the new type.
+        let next = Column {
+            name: beside(column),
+            ..column.clone()
+        };
+        connection.execute_batch(&statement::add_column(plan, &next))?;
+        connection.execute_batch(&statement::copy_column(plan, &column.name, &next.name))?;
+    }
+    let used_by = exchange(connection, plan, column)?;
     if !used_by.is_empty() {
         connection.execute_batch("ROLLBACK TO exchange")?;
-        drop_beside(connection, plan, &beside(column))?;
+        if state == Unsettled::Beside {
+            drop_beside(connection, plan, &beside(column))?;
+        }
     }
     connection.execute_batch("RELEASE exchange")?;
     Ok(used_by)
 }
 
-fn try_exchange(connection: &Connection, plan: &ObjectPlan, column: &Column) -> rusqlite::Result<Vec<String>> {
+/// Exchanges one column, or says what hinders it; then all of it has to be rolled back.
+fn exchange(connection: &Connection, plan: &ObjectPlan, column: &Column) -> rusqlite::Result<Vec<String>> {
     let indexes = indexes_of(connection, plan.table.as_str(), column.name.as_str())?;
     for (index, _create) in &indexes {
         connection.execute_batch(&format!("DROP INDEX {}", quote(index)))?;
     }
-    let mut used_by = Vec::new();
-    // One hindrance is told at a time. It is taken out of the way to find the next one; all of that is rolled back.
-    while let Err(error) = connection.execute_batch(&statement::drop_column(plan, &column.name)) {
-        let Some(hindrance) = Hindrance::of(&error) else {
-            return Err(error);
-        };
-        let removed = hindrance.remove(connection)?;
-        used_by.push(hindrance.name);
-        if !removed {
-            break;
-        }
+    let drop = statement::drop_column(plan, &column.name);
+    let rename = statement::rename_column(plan, &beside(column), &column.name);
+    match connection.execute_batch(&drop) {
+        Ok(()) => connection.execute_batch(&rename)?,
+        Err(error) => match Hindrance::of(&error) {
+            None => return Err(error),
+            Some(Hindrance::Text) => {
+                connection.pragma_update(None, "writable_schema", true)?;
+                let exchanged = connection
+                    .execute_batch(&drop)
+                    .and_then(|()| connection.execute_batch(&rename));
+                connection.pragma_update(None, "writable_schema", false)?;
+                exchanged?;
+            }
+            Some(Hindrance::Table(what)) => return Ok(vec![what]),
+        },
     }
-    if !used_by.is_empty() {
-        used_by.sort_unstable();
-        return Ok(used_by);
-    }
-    connection.execute_batch(&statement::rename_column(plan, &beside(column), &column.name))?;
     for (index, create) in indexes {
         match connection.execute_batch(&create) {
             Ok(()) => {}
             // Somebody's index forbids what the new values have twice.
-            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::ConstraintViolation) => {
-                return Ok(vec![index]);
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                return Ok(vec![format!("index {index}")]);
             }
             Err(error) => return Err(error),
         }
@@ -244,14 +287,17 @@ fn indexes_of(connection: &Connection, table: &str, column: &str) -> rusqlite::R
     rows.collect()
 }
 
-/// What SQLite names when it refuses to drop a column: `error in view names after drop column: no such column: ..`,
-/// `cannot drop column "x": UNIQUE`.
-struct Hindrance {
-    kind: String,
-    name: String,
+/// Why SQLite refuses to drop a column.
+#[derive(Debug, PartialEq, Eq)]
+enum Hindrance {
+    /// A view or trigger whose text names it, or that is broken anyway.
+    Text,
+    /// Something in the table itself.
+    Table(String),
 }
 
 impl Hindrance {
+    /// Reads `error in view names after drop column: no such column: ..` and `cannot drop UNIQUE column: "x"`.
     #[expect(
         clippy::wildcard_enum_match_arm,
         reason = "the driver's enum, open for more; two variants carry SQLite's text"
@@ -263,35 +309,12 @@ impl Hindrance {
             _ => return None,
         };
         if let Some(rest) = text.strip_prefix("error in ") {
-            let (kind, rest) = rest.split_once(' ')?;
-            let name = rest.split_once(" after ").or_else(|| rest.split_once(": "))?.0;
-            return Some(Self {
-                kind: kind.to_owned(),
-                name: name.to_owned(),
+            return Some(match rest.split_once(' ')?.0 {
+                "view" | "trigger" => Self::Text,
+                _ => Self::Table("a constraint or generated column of the table".to_owned()),
             });
         }
-        let constraint = text.strip_prefix("cannot drop ")?.rsplit_once(": ")?.1;
-        Some(Self {
-            kind: String::new(),
-            name: format!("a constraint ({constraint})"),
-        })
-    }
-
-    /// Whether it could be taken out of the way.
-    fn remove(&self, connection: &Connection) -> rusqlite::Result<bool> {
-        let drop = match self.kind.as_str() {
-            "view" => "DROP VIEW",
-            "trigger" => "DROP TRIGGER",
-            _ => return Ok(false),
-        };
-        let select = "SELECT 1 FROM sqlite_schema WHERE name = ?1";
-        let there: Option<i64> = connection
-            .query_row(select, [&self.name], |row| row.get(0))
-            .optional()?;
-        if there.is_none() {
-            return Ok(false);
-        }
-        connection.execute_batch(&format!("{drop} {}", quote(&self.name)))?;
-        Ok(true)
+        let constraint = text.strip_prefix("cannot drop ")?.split(" column").next()?;
+        Some(Self::Table(format!("the table's {constraint}")))
     }
 }

@@ -146,7 +146,7 @@ fn bring_forward(connection: &Connection) -> rusqlite::Result<()> {
     }
     connection.execute_batch(DROPPED)?;
     connection.execute(
-        "INSERT INTO _replication_meta (schema_version) VALUES (?1) \
+        "INSERT INTO _replication_meta (one, schema_version) VALUES (1, ?1) \
          ON CONFLICT DO UPDATE SET schema_version = excluded.schema_version",
         [SCHEMA_VERSION],
     )?;

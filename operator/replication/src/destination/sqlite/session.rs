@@ -142,9 +142,12 @@ impl Session {
                 .map_err(|error| session.failure(doing, error))
                 .and_then(|()| body(session, connection))
                 .and_then(|done| {
-                    connection
-                        .execute_batch("COMMIT")
-                        .map_err(|error| session.failure(doing, error))?;
+                    // A body that found nothing to write has rolled back.
+                    if !connection.is_autocommit() {
+                        connection
+                            .execute_batch("COMMIT")
+                            .map_err(|error| session.failure(doing, error))?;
+                    }
                     Ok(done)
                 });
             if result.is_err() {

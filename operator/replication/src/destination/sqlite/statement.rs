@@ -268,6 +268,16 @@ pub(super) fn add_column(plan: &ObjectPlan, column: &Column) -> String {
     )
 }
 
+/// Fills a column with the values of another one, as far as its type keeps them.
+pub(super) fn copy_column(plan: &ObjectPlan, from: &Identifier, to: &Identifier) -> String {
+    format!(
+        "UPDATE {} SET {} = {}",
+        quote(plan.table.as_str()),
+        quote(to.as_str()),
+        quote(from.as_str())
+    )
+}
+
 /// Drops a column in exchange for another one.
 pub(super) fn drop_column(plan: &ObjectPlan, column: &Identifier) -> String {
     format!(
