@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, process::ExitCode};
 use crds::Reason;
 use replication::{
     Error,
+    check::{Checkup, Finding},
     progress::{RunError, RunReport},
     replicator::TickReport,
 };
@@ -68,21 +69,46 @@ impl Exit {
         Self::of_kind(error.kind(), error.reason())
     }
 
+    /// What a check means: its worst finding. The worse, the less a change of the resource helps.
+    pub(crate) fn of_checkup(checkup: &Checkup) -> Self {
+        let exits = checkup.findings.iter().filter_map(|finding| {
+            let Finding { kind, reason, .. } = finding;
+            Some(Self::of_kind((*kind)?, reason.unwrap_or_default()))
+        });
+        exits.max_by_key(|exit| exit.severity()).unwrap_or(Self::Success)
+    }
+
+    /// How bad it is, compared with the others that a check may end with.
+    fn severity(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Invalid => 1,
+            Self::Destination => 2,
+            Self::Salesforce => 3,
+            Self::Credentials => 4,
+            Self::Usage
+            | Self::SomeFailed
+            | Self::DeletesHeld
+            | Self::Interrupted
+            | Self::Terminated
+            | Self::Defect => 5,
+        }
+    }
+
     /// What a tick means. Objects that all failed in the same way say which way; a mixture is 7.
     pub(crate) fn of_tick(report: &TickReport) -> Self {
         if let Some(RunError { kind, reason, .. }) = &report.error {
             return Self::of_kind(*kind, reason);
         }
-        // An object ends as the first of its runs that failed, else as its last.
-        let mut objects: BTreeMap<&str, Self> = BTreeMap::new();
+        // An object ends as the first of its runs that failed, else as its last: what was held before may be free now.
+        let mut objects: BTreeMap<&str, &RunReport> = BTreeMap::new();
         for run in &report.runs {
-            let exit = Self::of_run(run);
-            let known = objects.entry(&run.object).or_insert(exit);
-            if run.error.is_some() || matches!(*known, Self::Success | Self::DeletesHeld | Self::Destination) {
-                *known = exit;
+            let known = objects.entry(&run.object).or_insert(run);
+            if known.error.is_none() {
+                *known = run;
             }
         }
-        let mut exits = objects.into_values();
+        let mut exits = objects.into_values().map(Self::of_run);
         let Some(first) = exits.next() else {
             return Self::Success;
         };
@@ -139,7 +165,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use jiff::Timestamp;
-    use replication::{Problems, progress::RunKind};
+    use replication::{Problems, check::Verdict, guard::HeldDeletes, progress::RunKind};
 
     use super::*;
 
@@ -214,34 +240,55 @@ mod tests {
         }
     }
 
+    fn run(object: &str) -> RunReport {
+        RunReport::new(object, "table", RunKind::Incremental, Timestamp::UNIX_EPOCH)
+    }
+
     fn tick(errors: &[Option<(ErrorKind, &'static str)>]) -> TickReport {
         let error = |(kind, reason)| RunError {
             kind,
             reason,
             message: "what happened".into(),
         };
-        let runs = errors.iter().map(|failed| RunReport {
-            object: "Contact".into(),
-            table: "contact".into(),
-            kind: RunKind::Incremental,
-            start_time: Timestamp::UNIX_EPOCH,
-            end_time: Timestamp::UNIX_EPOCH,
-            rows_read: 0,
-            rows_written: 0,
-            rows_deleted: 0,
-            api_calls: 1,
-            removed_characters: 0,
-            rows: 0,
-            watermark: None,
+        let runs = errors.iter().enumerate().map(|(object, failed)| RunReport {
             error: failed.map(error),
+            ..run(&format!("Object{object}"))
         });
         TickReport {
             start_time: Timestamp::UNIX_EPOCH,
             end_time: Timestamp::UNIX_EPOCH,
             runs: runs.collect(),
+            running: Vec::new(),
             error: None,
             next_try_time: None,
         }
+    }
+
+    #[test]
+    fn a_check_ends_as_its_worst_finding() {
+        let finding = |found: Option<(ErrorKind, &'static str)>| Finding {
+            verdict: if found.is_some() {
+                Verdict::Problem
+            } else {
+                Verdict::Warning
+            },
+            subject: "Contact".into(),
+            message: "what is wrong".into(),
+            reason: found.map_or(Some("PartialVisibility"), |(_, reason)| Some(reason)),
+            kind: found.map(|(kind, _)| kind),
+        };
+        let ended = |found: &[Option<(ErrorKind, &'static str)>]| {
+            let findings = found.iter().map(|found| finding(*found)).collect();
+            Exit::of_checkup(&Checkup { findings })
+        };
+        let invalid = Some((ErrorKind::Invalid, "InvalidSpec"));
+        let database = Some((ErrorKind::Transient, "DatabaseUnavailable"));
+        let refused = Some((ErrorKind::Credentials, "InvalidCredentials"));
+        assert_eq!(ended(&[]), Exit::Success);
+        assert_eq!(ended(&[None]), Exit::Success, "a warning");
+        assert_eq!(ended(&[invalid, None]), Exit::Invalid);
+        assert_eq!(ended(&[invalid, database]), Exit::Destination);
+        assert_eq!(ended(&[refused, database, invalid]), Exit::Credentials);
     }
 
     #[test]
@@ -260,5 +307,33 @@ mod tests {
             message: "x".into(),
         });
         assert_eq!(Exit::of_tick(&whole), Exit::Destination);
+    }
+
+    #[test]
+    fn an_object_ends_as_its_first_failure_or_its_last_run() {
+        let held = RunReport {
+            held: Some(HeldDeletes {
+                count: 1,
+                token: "1-0123456789ab".into(),
+            }),
+            ..run("Contact")
+        };
+        let rejected = RunReport {
+            rejected: 1,
+            ..run("Contact")
+        };
+        let runs = |runs: &[&RunReport]| TickReport {
+            runs: runs.iter().map(|run| (*run).clone()).collect(),
+            ..tick(&[])
+        };
+        let fine = run("Contact");
+        assert_eq!(Exit::of_tick(&runs(&[&held])), Exit::DeletesHeld);
+        assert_eq!(Exit::of_tick(&runs(&[&rejected])), Exit::Destination);
+        assert_eq!(Exit::of_tick(&runs(&[&held, &fine])), Exit::Success);
+        assert_eq!(Exit::of_tick(&runs(&[&fine, &held])), Exit::DeletesHeld);
+        let mut failed = tick(&[Some((ErrorKind::Transient, "SalesforceUnavailable"))]);
+        failed.runs[0].object = "Contact".into();
+        failed.runs.push(fine);
+        assert_eq!(Exit::of_tick(&failed), Exit::Salesforce);
     }
 }

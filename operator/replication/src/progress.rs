@@ -98,6 +98,32 @@ pub struct RunReport {
     pub error: Option<RunError>,
 }
 
+impl RunReport {
+    /// Of a run that did nothing yet.
+    pub fn new(object: impl Into<String>, table: impl Into<String>, kind: RunKind, at: Timestamp) -> Self {
+        Self {
+            object: object.into(),
+            table: table.into(),
+            kind,
+            start_time: at,
+            end_time: at,
+            rows_read: 0,
+            rows_written: 0,
+            rows_deleted: 0,
+            api_calls: 0,
+            removed_characters: 0,
+            rows: 0,
+            watermark: None,
+            rejected: 0,
+            held: None,
+            drift: None,
+            changing: None,
+            degraded: Vec::new(),
+            error: None,
+        }
+    }
+}
+
 /// How a table differed from Salesforce when all Ids were compared. Changes that the next Incremental would have brought
 /// are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]

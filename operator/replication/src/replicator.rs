@@ -22,24 +22,24 @@ mod needs;
 mod turn;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use jiff::Timestamp;
-use salesforce::{Client, ErrorKind, Retry, clock::SharedClock};
+use salesforce::{Client, Retry, clock::SharedClock};
 use serde::Serialize;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{Semaphore, mpsc},
     task::{Id, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 
-use self::turn::{Ended, Known, Shared, Turn};
+use self::turn::{Ended, Known, Outcome, Shared, Turn};
 use crate::{
     Error, Problems, Result,
     budget::ByteBudget,
@@ -47,7 +47,7 @@ use crate::{
     plan::{ObjectName, ObjectPlan},
     progress::{Degradation, Observer, RunError, RunKind, RunReport},
     retry::{Randomness, Retries, Schedule, SystemRandomness},
-    run::Slot,
+    run::Place,
     state::{Owner, State},
 };
 
@@ -115,7 +115,8 @@ pub struct TickRequest {
     pub objects: Option<BTreeSet<String>>,
     /// Leave out objects that wait after a failure: see [`Schedule`].
     pub only_due: bool,
-    /// Held deletes to let go: the token by the object's API name, in any case (`--confirm-deletes`).
+    /// Held deletes to let go: the token by the object's API name, in any case (`--confirm-deletes`). An object whose runs
+    /// go on from an earlier tick does not take it: it is to be given again.
     pub confirm: BTreeMap<String, String>,
     /// When the tick is to come back although runs still go on, on the monotonic clock: they go on beside the next ticks, which
     /// report them when they end. `None` waits for all of them.
@@ -249,6 +250,13 @@ impl<D: Destination> Replicator<D> {
     /// Goes on by other plans of the same objects. What is remembered of an object stays: its next run compares its state
     /// with the plan, as every run does.
     pub fn replan(&mut self, plans: Vec<Arc<ObjectPlan>>, degraded: BTreeMap<ObjectName, Vec<Degradation>>) {
+        for turn in self.turns.running.values() {
+            let hash = &turn.plan.hash;
+            if !plans.iter().any(|plan| plan.object == turn.plan.object && plan.hash == *hash) {
+                turn.outdated.store(true, Ordering::Relaxed);
+                turn.due.store(true, Ordering::Relaxed);
+            }
+        }
         self.plans = plans;
         self.degraded = degraded;
     }
@@ -320,6 +328,7 @@ impl<D: Destination> Replicator<D> {
             return Err(Error::Plan(Problems(vec![text])));
         }
         let mut turns = Vec::new();
+        let refused: Arc<Mutex<Option<RunError>>> = Arc::default();
         for plan in self.wanted(request) {
             let object = &plan.object;
             if let Some(running) = self.turns.running.values().find(|turn| turn.plan.object == *object) {
@@ -333,6 +342,8 @@ impl<D: Destination> Replicator<D> {
                 degraded: self.degraded.get(object).cloned().unwrap_or_default(),
                 long_waits: request.only_due && !self.long_schedule.is_due(object),
                 due: Arc::new(AtomicBool::new(false)),
+                outdated: Arc::new(AtomicBool::new(false)),
+                refused: Arc::clone(&refused),
                 cancel: cancel.clone(),
                 plan,
             });
@@ -372,24 +383,26 @@ impl<D: Destination> Replicator<D> {
 
     /// Runs objects, `parallelism` at once, until all runs have ended or `until` has come.
     async fn run(&mut self, turns: Vec<Turn>, until: Option<Duration>) -> Vec<RunReport> {
-        let mut waiting: VecDeque<_> = turns.into();
+        for turn in turns {
+            // In order, each behind all who wait already: those of this tick, and long runs that pass on their right.
+            let place = Place::take(&self.slots);
+            let work = Arc::clone(&self.shared).take(turn.clone(), place, self.turns.send.clone());
+            let task = self.turns.tasks.spawn(Box::pin(work));
+            self.turns.running.insert(task.id(), turn);
+        }
         let mut reports = Vec::new();
-        let mut refused: Option<RunError> = None;
         let clock = Arc::clone(&self.shared.environment.clock);
-        let slots = Arc::clone(&self.slots);
-        // Kept until it is there, or its place among those who wait would be lost again and again.
-        let mut place = Box::pin(Arc::clone(&slots).acquire_owned());
         loop {
             while let Ok(ended) = self.turns.ended.try_recv() {
-                self.take_in(ended, &mut refused, &mut reports);
+                reports.push(self.settle(ended));
             }
-            if waiting.is_empty() && self.turns.tasks.is_empty() {
+            if self.turns.tasks.is_empty() {
                 break;
             }
-            let left = until.map(|until| until.saturating_sub(clock.monotonic()));
+            let left = until.map(|until| until.saturating_sub(clock.monotonic()).min(self.next_try_of_idle()));
             tokio::select! {
                 biased;
-                Some(ended) = self.turns.ended.recv() => self.take_in(ended, &mut refused, &mut reports),
+                Some(ended) = self.turns.ended.recv() => reports.push(self.settle(ended)),
                 Some(joined) = self.turns.tasks.join_next_with_id() => {
                     let (id, is_broken) = match joined {
                         Ok((id, ())) => (id, false),
@@ -397,14 +410,7 @@ impl<D: Destination> Replicator<D> {
                     };
                     if let Some(turn) = self.turns.running.remove(&id).filter(|_| is_broken) {
                         let ended = self.shared.broken(&turn);
-                        self.take_in(ended, &mut refused, &mut reports);
-                    }
-                }
-                slot = &mut place, if !waiting.is_empty() => {
-                    place = Box::pin(Arc::clone(&slots).acquire_owned());
-                    // The semaphore is never closed.
-                    if let (Some(turn), Ok(slot)) = (waiting.pop_front(), slot) {
-                        self.start(turn, slot, refused.as_ref(), &mut reports);
+                        reports.push(self.settle(ended));
                     }
                 }
                 () = sleep(&clock, left), if left.is_some() => break,
@@ -415,40 +421,30 @@ impl<D: Destination> Replicator<D> {
         reports
     }
 
-    /// Starts a turn, unless Salesforce has refused the credentials of one before: each would log in again.
-    fn start(
-        &mut self,
-        turn: Turn,
-        slot: OwnedSemaphorePermit,
-        refused: Option<&RunError>,
-        reports: &mut Vec<RunReport>,
-    ) {
-        if let Some(error) = refused {
-            reports.push(self.shared.unstarted(&turn, error.clone()));
-            self.schedule.failed(&turn.plan.object, Retry::WhenSecretChanges);
-            return;
-        }
-        let slot = Slot::new(Arc::clone(&self.slots), slot);
-        let work = Arc::clone(&self.shared).take(turn.clone(), slot, self.turns.send.clone());
-        let task = self.turns.tasks.spawn(Box::pin(work));
-        self.turns.running.insert(task.id(), turn);
-    }
-
-    fn take_in(&mut self, ended: Ended, refused: &mut Option<RunError>, reports: &mut Vec<RunReport>) {
-        if refused.is_none() {
-            *refused = refusal(&ended);
-        }
-        reports.push(ended.report.clone());
-        self.settle(ended);
+    /// How long until an object that failed and does not run may be tried again: it does not wait for the long runs of
+    /// others.
+    fn next_try_of_idle(&self) -> Duration {
+        let running = self.turns.running.values().map(|turn| &turn.plan.object);
+        let running: BTreeSet<&ObjectName> = running.collect();
+        self.schedule
+            .next_try_in_but(|object| running.contains(object))
+            .unwrap_or(Duration::MAX)
     }
 
     /// Keeps what a run leaves for the next one.
-    fn settle(&mut self, ended: Ended) {
+    fn settle(&mut self, ended: Ended) -> RunReport {
         let Ended {
             object,
             report,
             outcome,
         } = ended;
+        let outcome = match outcome {
+            Outcome::Ran(outcome) => outcome,
+            Outcome::Refused => {
+                self.schedule.failed(&object, Retry::WhenSecretChanges);
+                return report;
+            }
+        };
         let is_long = match report.kind {
             RunKind::Initial | RunKind::Incremental => false,
             RunKind::Verify | RunKind::Reconcile | RunKind::Refresh => true,
@@ -473,6 +469,7 @@ impl<D: Destination> Replicator<D> {
                 schedule.failed(&object, error.retry());
             }
         }
+        report
     }
 }
 
@@ -519,14 +516,6 @@ impl From<&Error> for RunError {
             reason: error.reason(),
             message: error.message(),
         }
-    }
-}
-
-/// The error of a run that Salesforce refused for its credentials.
-fn refusal(ended: &Ended) -> Option<RunError> {
-    match &ended.outcome {
-        Err(Error::Salesforce(error)) if error.kind() == ErrorKind::Credentials => ended.report.error.clone(),
-        Err(_) | Ok(_) => None,
     }
 }
 

@@ -190,7 +190,13 @@ impl Schedule {
 
     /// How long until the first waiting object may run; `None` where none waits, zero where one has waited.
     pub fn next_try_in(&self) -> Option<Duration> {
-        let until = self.waiting.values().map(|waiting| waiting.until).min()?;
+        self.next_try_in_but(|_| false)
+    }
+
+    /// The same without some objects.
+    pub(crate) fn next_try_in_but(&self, without: impl Fn(&ObjectName) -> bool) -> Option<Duration> {
+        let waiting = self.waiting.iter().filter(|(object, _)| !without(object));
+        let until = waiting.map(|(_, waiting)| waiting.until).min()?;
         Some(until.saturating_sub(self.clock.monotonic()))
     }
 

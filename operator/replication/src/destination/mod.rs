@@ -33,8 +33,8 @@
 //! **The delete guard.** [`Deletions::Apply`] asks [`Guard`](crate::guard::Guard) within the transaction: the object's
 //! pending entries that are not confirmed against the window and the rows of the state. What it admits is applied, except
 //! entries found before [`found_since`](crate::guard::Guard::found_since), and enters the window; what it holds stays
-//! noted, and [`Counts::held`] tells how many. Confirmed entries are applied whatever it says, under the same exception, and do not enter
-//! the window. A marked row counts as a row.
+//! noted, and [`Counts::held`] tells how many. The rows that it counts are those that are not marked. Confirmed entries are applied whatever it says, under the same exception, and do not enter
+//! the window.
 //!
 //! **Rejected rows.** A value that does not fit its column rejects its row, not the segment: the row is not written, its
 //! former version stays, and `_rejected_row` has one entry for each column that does not fit, with the reason and since
@@ -42,7 +42,7 @@
 //! that is there with the same reason is left alone. A record without Id or stamp is still [`Error::Value`](crate::Error::Value).
 //!
 //! **A listing** goes by [`ObjectTable::compare`], stretch by stretch in ascending order of Ids (bytewise). Rows of the table
-//! that a stretch should have had and lacks, marked ones apart, are noted in `_surplus_row`: candidates only, which the
+//! that a stretch should have had and lacks, marked ones and those whose delete is pending apart, are noted in `_surplus_row`: candidates only, which the
 //! engine reads by Id before they leave. A stretch from the beginning forgets what an earlier listing noted, and so does the
 //! first commit whose checkpoint has no listing.
 //!
@@ -260,7 +260,8 @@ pub trait ObjectTable: Send + 'static {
     ///
     /// A first load that another plan has begun and not finished is given up: where the state read is of phase `Initial`
     /// and has another `plan_hash` than `checkpoint`, its table is dropped and made anew. It is partial by contract, and
-    /// what it holds may be gone from Salesforce by now.
+    /// what it holds may be gone from Salesforce by now. A table in which that load found rows of another life (its state has
+    /// no `reconciled_at`) is not partial, and stays.
     ///
     /// # Errors
     /// [`Error::Fenced`](crate::Error::Fenced), a missing right, a table that is not as planned.
@@ -302,7 +303,8 @@ pub trait ObjectTable: Send + 'static {
     /// Makes the indexes of the plan that are not there yet.
     fn build_indexes(&mut self) -> impl Future<Output = Result<()>> + Send;
 
-    /// Writes `checked_at` and the watermark without rows, where the epoch is still the one known; claims nothing.
+    /// Writes what a checkpoint says of time (watermark, `checked_at`, `verified_until`, `reconciled_at`, `refreshed_at`)
+    /// without rows, where the epoch is still the one known; claims nothing.
     ///
     /// # Errors
     /// [`Error::Fenced`](crate::Error::Fenced) where another process has claimed the object.

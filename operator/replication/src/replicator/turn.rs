@@ -8,14 +8,14 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use jiff::Timestamp;
-use salesforce::Client;
+use salesforce::{Client, ErrorKind};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -32,14 +32,14 @@ use crate::{
     progress::{Degradation, Event, RunError, RunKind, RunReport},
     retry::Retries,
     run::{
-        Context, Memory, Slot, Tally, incremental, initial,
+        Context, Memory, Place, Tally, incremental, initial,
         listing::{self, Begin, Passed},
         segment::Limits,
         verify::{self, Verified},
     },
     soql::Shape,
     source::Feed,
-    state::{ListingKind, Owner, Phase, State},
+    state::{Checkpoint, Listing, Owner, Phase, State},
 };
 
 /// What the tasks of all objects need.
@@ -67,6 +67,10 @@ pub(super) struct Turn {
     pub(super) long_waits: bool,
     /// Set when an Incremental is due while a long run is under way.
     pub(super) due: Arc<AtomicBool>,
+    /// Set when the plan is not the resource's any more: a listing ends where it is.
+    pub(super) outdated: Arc<AtomicBool>,
+    /// What Salesforce said to a turn of the same tick whose credentials it refused.
+    pub(super) refused: Arc<Mutex<Option<RunError>>>,
     pub(super) cancel: CancellationToken,
 }
 
@@ -76,6 +80,8 @@ pub(super) struct Known {
     pub(super) memory: Memory,
     pub(super) held: Option<HeldDeletes>,
     pub(super) in_use: Vec<ColumnInUse>,
+    /// When a Verify was tried last, wall clock.
+    pub(super) verified_at: Option<Timestamp>,
 }
 
 /// What came of a run.
@@ -83,7 +89,15 @@ pub(super) struct Known {
 pub(super) struct Ended {
     pub(super) object: ObjectName,
     pub(super) report: RunReport,
-    pub(super) outcome: Result<Known>,
+    pub(super) outcome: Outcome,
+}
+
+/// How a run ended, for the next one.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Ran(Result<Known>),
+    /// It did not begin, since Salesforce has refused the credentials of another object.
+    Refused,
 }
 
 /// A run under way, as far as its report needs it.
@@ -121,9 +135,26 @@ impl<D: Destination> Shared<D> {
         false
     }
 
-    /// One object's turn.
-    pub(super) async fn take(self: Arc<Self>, turn: Turn, slot: Slot, reports: mpsc::UnboundedSender<Ended>) {
+    /// One object's turn. It begins when `place` has become a right to run.
+    pub(super) async fn take(self: Arc<Self>, turn: Turn, place: Place, reports: mpsc::UnboundedSender<Ended>) {
         let span = tracing::info_span!("run", replicator = self.owner.replicator, object = %turn.plan.object);
+        let slot = tokio::select! {
+            biased;
+            () = turn.cancel.cancelled() => return,
+            slot = place.wait() => slot,
+        };
+        let refused = turn.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(error) = refused {
+            // Each would log in again, and a user with a wrong password is soon locked out.
+            let ended = Ended {
+                object: turn.plan.object.clone(),
+                report: self.unstarted(&turn, error),
+                outcome: Outcome::Refused,
+            };
+            // Nobody listens when the replicator is gone.
+            reports.send(ended).ok();
+            return;
+        }
         let taken = Taken {
             shared: &self,
             turn: &turn,
@@ -175,7 +206,7 @@ impl<D: Destination> Shared<D> {
                 |memory| memory.watermark,
             ),
             rejected: state.map_or(0, |state| state.rejected),
-            held: known.and_then(|known| known.held.clone()),
+            held: known.or(turn.known.as_ref()).and_then(|known| known.held.clone()),
             drift: is_listing.then(|| tally.drift()),
             changing: state
                 .filter(|state| state.checkpoint.phase == Phase::Live)
@@ -204,7 +235,7 @@ impl<D: Destination> Shared<D> {
         Ended {
             object: turn.plan.object.clone(),
             report: self.unstarted(turn, RunError::from(&error)),
-            outcome: Err(error),
+            outcome: Outcome::Ran(Err(error)),
         }
     }
 
@@ -228,18 +259,39 @@ impl<D: Destination> Shared<D> {
     }
 }
 
+/// What follows a long run.
+enum After {
+    /// It came to its end, as a run of this kind.
+    Done(Box<Known>, RunKind),
+    /// It failed, and other kinds may still do.
+    Failed,
+    /// The turn is over.
+    Over,
+}
+
+impl After {
+    fn of(error: &Error) -> Self {
+        match error {
+            Error::Cancelled | Error::Fenced { .. } | Error::Database { .. } | Error::Internal(_) => Self::Over,
+            error if error.kind() == ErrorKind::Credentials => Self::Over,
+            _ => Self::Failed,
+        }
+    }
+}
+
 /// A turn under way.
 struct Taken<'a, D> {
     shared: &'a Shared<D>,
     turn: &'a Turn,
-    slot: Slot,
+    slot: crate::run::Slot,
     reports: mpsc::UnboundedSender<Ended>,
 }
 
 impl<D: Destination> Taken<'_, D> {
     async fn go(self) {
         let mut measure = self.shared.measure(self.turn.presumed());
-        let opened = self.unless_cancelled(self.open(&mut measure.state)).await;
+        let token = self.turn.confirm.as_deref();
+        let opened = self.unless_cancelled(self.open(&mut measure.state, token)).await;
         let (mut table, state) = match opened {
             Ok(opened) => opened,
             Err(error) => return drop(self.end(&measure, Err(error))),
@@ -260,35 +312,47 @@ impl<D: Destination> Taken<'_, D> {
                 }
             }
         };
-        let mut next: VecDeque<RunKind> = VecDeque::new();
-        let mut done = Vec::new();
+        let mut follow: VecDeque<RunKind> = VecDeque::new();
+        let mut tried = Vec::new();
         loop {
-            let kind = match next.pop_front() {
+            let kind = match follow.pop_front() {
                 Some(kind) => kind,
-                None => match self.due(&known, &done).await {
+                None => match self.due(&known, &tried).await {
                     Some(kind) => kind,
                     None => return,
                 },
             };
-            done.push(kind);
-            let ended = self.long(kind, &mut table, known).await;
-            known = match ended {
-                Some((known, RunKind::Refresh)) => {
-                    // What it wrote may be older than what was there: an Incremental and a Verify from the state follow, on a
-                    // table whose columns may be others now.
-                    next.extend([RunKind::Incremental, RunKind::Verify]);
-                    match self.unless_cancelled(self.open(&mut None)).await {
-                        Ok((opened, _)) => table = opened,
-                        Err(error) => {
-                            let measure = self.shared.measure(RunKind::Incremental);
-                            return drop(self.end(&measure, Err(error)));
-                        }
-                    }
-                    known
+            tried.push(kind);
+            if kind == RunKind::Verify {
+                known.verified_at = Some(self.shared.environment.clock.now());
+            }
+            match self.long(kind, &mut table, known.clone()).await {
+                After::Done(done, RunKind::Refresh) => {
+                    // What it wrote may be older than what was there: an Incremental and a Verify from the state follow.
+                    follow = VecDeque::from([RunKind::Incremental, RunKind::Verify]);
+                    known = *done;
                 }
-                Some((known, _)) => known,
-                None => return,
-            };
+                After::Done(done, kind) => {
+                    tried.push(kind);
+                    known = *done;
+                    continue;
+                }
+                After::Failed if follow.is_empty() => {}
+                After::Failed | After::Over => return,
+            }
+            // On a table whose columns may be others now, or with a segment that was given up.
+            let opened = self.unless_cancelled(self.open(&mut None, None)).await;
+            match opened {
+                Ok((opened, state)) => {
+                    table = opened;
+                    let Some(state) = state else { return };
+                    known.memory = needs::merged(Some(&known.memory), state);
+                }
+                Err(error) => {
+                    let measure = self.shared.measure(RunKind::Incremental);
+                    return drop(self.end(&measure, Err(error)));
+                }
+            }
         }
     }
 
@@ -298,6 +362,7 @@ impl<D: Destination> Taken<'_, D> {
             memory,
             held: former.and_then(|known| known.held.clone()),
             in_use: former.map(|known| known.in_use.clone()).unwrap_or_default(),
+            verified_at: former.and_then(|known| known.verified_at),
         }
     }
 
@@ -315,10 +380,16 @@ impl<D: Destination> Taken<'_, D> {
         let object = self.turn.plan.object.clone();
         self.shared.tell_end(&object, &report);
         let known = outcome.as_ref().ok().cloned();
+        if let Err(Error::Salesforce(error)) = &outcome
+            && error.kind() == ErrorKind::Credentials
+        {
+            let mut refused = self.turn.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            refused.get_or_insert_with(|| RunError::from(&Error::Salesforce(error.clone())));
+        }
         let ended = Ended {
             object,
             report,
-            outcome,
+            outcome: Outcome::Ran(outcome),
         };
         // Nobody listens when the replicator is gone.
         self.reports.send(ended).ok();
@@ -326,14 +397,14 @@ impl<D: Destination> Taken<'_, D> {
     }
 
     /// Opens the table, reads its state, confirms held deletes, and makes the table as the plan has it.
-    async fn open(&self, seen: &mut Option<State>) -> Result<(D::Table, Option<State>)> {
+    async fn open(&self, seen: &mut Option<State>, token: Option<&str>) -> Result<(D::Table, Option<State>)> {
         let plan = &self.turn.plan;
         let shared = self.shared;
         let mut table = shared.destination.open(Arc::clone(plan), shared.owner.clone()).await?;
         let mut state = table.read_state().await?;
         seen.clone_from(&state);
         let now = shared.environment.clock.now();
-        if let Some(token) = &self.turn.confirm
+        if let Some(token) = token
             && state.is_some()
         {
             if !table.confirm(token, now).await? {
@@ -344,8 +415,22 @@ impl<D: Destination> Taken<'_, D> {
             }
             state = table.read_state().await?;
         }
-        if let Some(live) = state.as_ref().filter(|state| needs::must_adapt(plan, state)) {
-            table.create(&live.checkpoint, now).await?;
+        let to_adapt = state.as_ref().filter(|state| needs::must_adapt(plan, state));
+        if let Some((live, kind)) = to_adapt.and_then(|live| Some((live, needs::listing(plan, live)?))) {
+            // From here on rows are written by the new plan, so the state says that it is not complete before the first one
+            // is: whoever goes back to the former plan has to go through all rows as well.
+            let listing = Listing {
+                kind,
+                plan_hash: plan.hash.0.clone(),
+                started: shared.client.server_now().await?,
+                covered: None,
+                last_id: None,
+            };
+            let checkpoint = Checkpoint {
+                listing: Some(listing),
+                ..live.checkpoint.clone()
+            };
+            table.create(&checkpoint, now).await?;
             state = table.read_state().await?;
         }
         Ok((table, state))
@@ -382,22 +467,30 @@ impl<D: Destination> Taken<'_, D> {
         measure: &Measure,
     ) -> Result<Known> {
         let waiting = memory.state.pending.saturating_sub(memory.state.confirmed);
-        let (held, in_use) = former.map_or((None, Vec::new()), |known| (known.held, known.in_use));
-        let wrote = measure.tally.rows_written() > 0 || measure.tally.rows_deleted() > 0;
+        let (held, in_use, verified_at) = former.map_or((None, Vec::new(), None), |known| {
+            (known.held, known.in_use, known.verified_at)
+        });
+        let tally = &measure.tally;
+        let wrote = tally.rows_written() > 0 || tally.rows_deleted() > 0 || table.has_written_state();
         let held = match held {
             _ if waiting == 0 || self.turn.plan.deletes == Deletes::Ignore => None,
             Some(held) if held.count == waiting && !wrote => Some(held),
             Some(_) | None => table.held().await?,
         };
-        Ok(Known { memory, held, in_use })
+        Ok(Known {
+            memory,
+            held,
+            in_use,
+            verified_at,
+        })
     }
 
     /// The next long kind that is due.
-    async fn due(&self, known: &Known, done: &[RunKind]) -> Option<RunKind> {
+    async fn due(&self, known: &Known, tried: &[RunKind]) -> Option<RunKind> {
         let shared = self.shared;
         match self.turn.asked {
             Some(RunKind::Initial | RunKind::Incremental) => None,
-            Some(asked) => (!done.contains(&asked)).then_some(asked),
+            Some(asked) => (!tried.contains(&asked)).then_some(asked),
             None if self.turn.long_waits => None,
             None => {
                 // Answered from memory; where it has to ask, the run itself would have to.
@@ -406,21 +499,22 @@ impl<D: Destination> Taken<'_, D> {
                     wall: shared.environment.clock.now(),
                     server: server_now,
                 };
-                needs::long(&self.turn.plan, &known.memory, now).find(|kind| !done.contains(kind))
+                needs::long(&self.turn.plan, &known.memory, (tried, known.verified_at), now)
             }
         }
     }
 
-    /// A long run from its begin to its end, with the Incrementals that it makes room for. `None` where it failed.
-    async fn long(&self, kind: RunKind, table: &mut D::Table, mut known: Known) -> Option<(Known, RunKind)> {
+    /// A long run from its begin to its end, with the Incrementals that it makes room for.
+    async fn long(&self, kind: RunKind, table: &mut D::Table, mut known: Known) -> After {
         let mut measure = self.shared.measure(kind);
-        let mut begin = Begin::Unknown;
-        loop {
+        let begin = needs::begin(&self.turn.plan, &known.memory);
+        let error = loop {
             measure.state = Some(known.memory.state.clone());
             let need = match needs::of(measure.kind, &self.turn.plan, &known.memory) {
                 Ok(need) => need,
-                Err(error) => return self.end(&measure, Err(error)).map(|known| (known, kind)),
+                Err(error) => break error,
             };
+            measure.kind = need.kind();
             let performed = self.unless_cancelled(self.perform(&measure, table, need, begin)).await;
             match performed {
                 Ok(Performed::Done(memory, in_use)) => {
@@ -429,22 +523,37 @@ impl<D: Destination> Taken<'_, D> {
                         former.in_use = in_use;
                     }
                     let settled = self.settle(table, memory, Some(former), &measure).await;
-                    return self.end(&measure, settled).map(|known| (known, measure.kind));
+                    match settled {
+                        Ok(known) => {
+                            self.end(&measure, Ok(known.clone()));
+                            return After::Done(Box::new(known), measure.kind);
+                        }
+                        Err(error) => break error,
+                    }
                 }
                 Ok(Performed::Beyond) => measure.kind = RunKind::Reconcile,
                 Ok(Performed::Yielded(memory)) => {
-                    begin = Begin::Known;
                     self.turn.due.store(false, Ordering::Relaxed);
                     known.memory = memory;
-                    known = self.incremental_between(table, &known, &measure).await?;
+                    if self.turn.outdated.load(Ordering::Relaxed) {
+                        // The next turn goes on by the new plan.
+                        break Error::Cancelled;
+                    }
+                    match self.incremental_between(table, &known).await {
+                        Some(after) => known = after,
+                        None => break Error::Cancelled,
+                    }
                 }
-                Err(error) => return self.end(&measure, Err(error)).map(|known| (known, kind)),
+                Err(error) => break error,
             }
-        }
+        };
+        let after = After::of(&error);
+        self.end(&measure, Err(error));
+        after
     }
 
     /// The Incremental that a listing made room for. Where it fails, the listing goes on another time.
-    async fn incremental_between(&self, table: &mut D::Table, known: &Known, listing: &Measure) -> Option<Known> {
+    async fn incremental_between(&self, table: &mut D::Table, known: &Known) -> Option<Known> {
         let mut measure = self.shared.measure(RunKind::Incremental);
         measure.state = Some(known.memory.state.clone());
         let work = async {
@@ -457,11 +566,7 @@ impl<D: Destination> Taken<'_, D> {
             }
         };
         let done = self.unless_cancelled(work).await;
-        let ended = self.end(&measure, done);
-        if ended.is_none() {
-            self.end(listing, Err(Error::Cancelled));
-        }
-        ended
+        self.end(&measure, done)
     }
 
     /// One call of a run.
@@ -553,14 +658,5 @@ fn degraded_column(plan: &ObjectPlan, in_use: &ColumnInUse) -> Degradation {
             plan.table,
             used_by.join(", ")
         ),
-    }
-}
-
-/// Why a listing kind is the run kind.
-pub(super) fn listing_kind(kind: RunKind) -> Option<ListingKind> {
-    match kind {
-        RunKind::Reconcile => Some(ListingKind::Reconcile),
-        RunKind::Refresh => Some(ListingKind::Refresh),
-        RunKind::Initial | RunKind::Incremental | RunKind::Verify => None,
     }
 }

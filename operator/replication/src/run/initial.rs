@@ -56,8 +56,12 @@ pub(crate) async fn run<T: ObjectTable>(context: &Context<'_>, table: &mut T, st
         checkpoint.last_id = None;
         first_query(context, &mut checkpoint).await?;
     }
-    // Rows of another load: what Salesforce has no more is found by a Reconcile, which is then due at once.
-    let is_alone = contents == Contents::Empty || checkpoint.last_id.is_some();
+    // Rows of another life may be some that Salesforce has no more, or look otherwise. A load that began with them says so
+    // to the end of it, across all resumes, and a Refresh and a Reconcile are due at once.
+    if checkpoint.last_id.is_none() {
+        let alone = (contents == Contents::Empty).then(|| context.clock.now());
+        (checkpoint.reconciled_at, checkpoint.refreshed_at) = (alone, alone);
+    }
     // Rows behind the last Id that was committed cannot be there yet.
     let load = match contents {
         Contents::Empty => Load::Direct,
@@ -68,6 +72,7 @@ pub(crate) async fn run<T: ObjectTable>(context: &Context<'_>, table: &mut T, st
         Err(Error::RowsExist { object }) if load == Load::Direct => {
             tracing::info!(%object, "rows are in the table already, the rest of the load is merged");
             table.rollback().await?;
+            (checkpoint.reconciled_at, checkpoint.refreshed_at) = (None, None);
             load_rows(context, table, &mut checkpoint, Load::Merge).await?;
         }
         loaded => loaded?,
@@ -82,8 +87,8 @@ pub(crate) async fn run<T: ObjectTable>(context: &Context<'_>, table: &mut T, st
         watermark: query_start,
         last_id: None,
         checked_at: Some(now),
-        reconciled_at: is_alone.then_some(now),
-        refreshed_at: Some(now),
+        reconciled_at: checkpoint.reconciled_at.map(|_| now),
+        refreshed_at: checkpoint.refreshed_at.map(|_| now),
         ..checkpoint
     };
     let guard = Guard {

@@ -78,22 +78,25 @@ pub(crate) async fn run<T: ObjectTable>(
 ) -> Result<Passed> {
     let state = &memory.state;
     let hash = &context.plan.hash.0;
+    // One without a last Id is only announced.
     let under_way = state
         .checkpoint
         .listing
         .clone()
-        .filter(|listing| listing.kind == kind && listing.plan_hash == *hash);
-    let is_resumed = under_way.is_some();
+        .filter(|listing| listing.kind == kind && listing.plan_hash == *hash && listing.last_id.is_some());
     let listing = match under_way {
         Some(listing) => listing,
         None => start(context, kind).await?,
     };
+    let former = PlanHash(state.checkpoint.plan_hash.clone());
+    let is_as_before = former.condition() == context.plan.hash.condition() && state.checkpoint.reconciled_at.is_some();
     let mut pass = Pass {
         context,
         kind,
-        // What changed later is no drift: the next Incremental would have brought it.
-        drift_before: memory.watermark,
-        is_new: listing.last_id.is_none(),
+        // What changed later is no drift: the next Incremental would have brought it. Nor is what enters or leaves by
+        // another condition, or what another life of the table has left in it.
+        drift_before: memory.watermark.filter(|_| is_as_before),
+        is_new: state.checkpoint.listing.as_ref() != Some(&listing),
         checkpoint: Checkpoint {
             listing: Some(listing),
             ..state.checkpoint.clone()
@@ -107,7 +110,7 @@ pub(crate) async fn run<T: ObjectTable>(
         let known = super::remember(context, table, memory.watermark, memory.verified_until).await?;
         return Ok(Passed::Yielded(Box::new(known)));
     }
-    let is_whole = kind == ListingKind::Reconcile || !is_resumed || begin == Begin::Known;
+    let is_whole = kind == ListingKind::Reconcile || begin == Begin::Known;
     pass.end(table, memory, is_whole).await
 }
 
@@ -172,7 +175,8 @@ impl Pass<'_, '_> {
             }
             let last = listed.last().map(|listed: &Listed| listed.id.clone());
             let until = if ended { None } else { last.clone() };
-            let wanted = self.compare(table, &listed, until.as_deref()).await?;
+            let after = self.last_id();
+            let wanted = self.compare(table, &listed, (after.as_deref(), until.as_deref())).await?;
             drop(listed);
             let mut segments = Segments::new(context, table, Load::Overwrite);
             segments.settle(&self.checkpoint, &wanted).await?;
@@ -219,14 +223,14 @@ impl Pass<'_, '_> {
             let after = self.last_id();
             let behind = self.behind(last);
             segments.commit_state(&behind).await?;
-            table
-                .compare(Stretch {
-                    after: after.as_deref(),
-                    until: until.as_deref(),
-                    listed: &listed,
-                })
-                .await?;
+            self.count_missing(segments.inserted(), &listed);
+            let mut wanted = self.compare(table, &listed, (after.as_deref(), until.as_deref())).await?;
+            wanted.sort_unstable();
             self.checkpoint = behind;
+            // Rows that are newer here than in the answer, since somebody changed them or the answer is old.
+            let mut segments = Segments::new(context, table, Load::Overwrite);
+            segments.settle(&self.checkpoint, &wanted).await?;
+            segments.commit(&self.checkpoint).await?;
             if ended {
                 return Ok(true);
             }
@@ -235,6 +239,16 @@ impl Pass<'_, '_> {
                 return Ok(false);
             }
         }
+    }
+
+    /// Rows that a Refresh has inserted were missing, apart from those that are younger than the last Incremental.
+    fn count_missing(&self, inserted: u64, listed: &[Listed]) {
+        let Some(before) = self.drift_before else { return };
+        let young = listed.iter().filter(|listed| listed.stamp >= before).count();
+        self.context.drifted(Drift {
+            missing: inserted.saturating_sub(u64::try_from(young).unwrap_or(u64::MAX)),
+            ..Drift::default()
+        });
     }
 
     /// Whether a stretch has to end.
@@ -249,14 +263,9 @@ impl Pass<'_, '_> {
         &self,
         table: &mut T,
         listed: &[Listed],
-        until: Option<&str>,
+        (after, until): (Option<&str>, Option<&str>),
     ) -> Result<Vec<String>> {
-        let after = self.last_id();
-        let stretch = Stretch {
-            after: after.as_deref(),
-            until,
-            listed,
-        };
+        let stretch = Stretch { after, until, listed };
         let differences = table.compare(stretch).await?;
         let is_drift = |id: &&String| {
             let found = listed.binary_search_by(|row| row.id.as_str().cmp(id));
@@ -324,6 +333,8 @@ impl Pass<'_, '_> {
 
     async fn settle_surplus<T: ObjectTable>(&self, table: &mut T) -> Result<()> {
         let mut segments = Segments::new(self.context, table, Load::Overwrite);
+        // Before the surplus is noted beside them, which needs no second look.
+        segments.settle_pending(&self.checkpoint).await?;
         let mut after: Option<String> = None;
         loop {
             segments.commit(&self.checkpoint).await?;
@@ -331,13 +342,12 @@ impl Pass<'_, '_> {
             let Some(last) = ids.last().cloned() else { break };
             let settled = segments.settle(&self.checkpoint, &ids).await?;
             self.context.drifted(Drift {
-                surplus: settled.left,
+                surplus: if self.drift_before.is_some() { settled.left } else { 0 },
                 ..Drift::default()
             });
             after = Some(last);
         }
-        segments.settle_pending(&self.checkpoint).await?;
-        segments.commit(&self.checkpoint).await
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@
 //! [`segment`], [`settle`] and [`watermark`] are the ideas that they share, [`reader`] is how rows come in.
 
 use std::{
+    pin::Pin,
     sync::{
         Arc, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -19,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use salesforce::clock::SharedClock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -67,6 +69,41 @@ pub(crate) struct Context<'run> {
     pub(crate) due: &'run AtomicBool,
 }
 
+/// A place among those who wait for the right to run.
+pub(crate) struct Place {
+    all: Arc<Semaphore>,
+    waiting: Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>,
+}
+
+impl Place {
+    /// Takes the next place, behind those that were taken before.
+    pub(crate) fn take(all: &Arc<Semaphore>) -> Self {
+        // The semaphore is never closed.
+        let acquired = Arc::clone(all).acquire_owned();
+        let mut waiting: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async { acquired.await.ok() });
+        // A place is taken by the first look, and looks that come later keep it.
+        match waiting.as_mut().now_or_never() {
+            Some(slot) => Self {
+                all: Arc::clone(all),
+                waiting: Box::pin(std::future::ready(slot)),
+            },
+            None => Self {
+                all: Arc::clone(all),
+                waiting,
+            },
+        }
+    }
+
+    /// Waits for its turn.
+    pub(crate) async fn wait(self) -> Slot {
+        let own = self.waiting.await;
+        Slot {
+            all: self.all,
+            own: std::sync::Mutex::new(own),
+        }
+    }
+}
+
 /// The right to run beside others, of which there are as many as `parallelism`.
 #[derive(Debug)]
 pub(crate) struct Slot {
@@ -75,13 +112,6 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    pub(crate) fn new(all: Arc<Semaphore>, own: OwnedSemaphorePermit) -> Self {
-        Self {
-            all,
-            own: std::sync::Mutex::new(Some(own)),
-        }
-    }
-
     /// Lets those run who have waited longer. A load of hours thus never holds up the Incremental of another object for
     /// longer than one of its segments takes.
     pub(crate) async fn pass_on(&self) {

@@ -23,6 +23,7 @@ use crate::{
     destination::{Deletions, Left, Load, ObjectTable, StateWrite},
     guard::Guard,
     plan::Deletes,
+    progress::RunKind,
     state::{Checkpoint, Counts, State},
 };
 
@@ -38,6 +39,7 @@ pub(crate) struct Segments<'a, 'run, T> {
     open: Option<Open>,
     /// Whether any commit wrote a row or a note.
     wrote: bool,
+    inserted: u64,
 }
 
 #[derive(Debug)]
@@ -64,6 +66,7 @@ impl<'a, 'run, T: ObjectTable> Segments<'a, 'run, T> {
             load,
             open: None,
             wrote: false,
+            inserted: 0,
         }
     }
 
@@ -75,6 +78,11 @@ impl<'a, 'run, T: ObjectTable> Segments<'a, 'run, T> {
     /// Whether any commit changed anything.
     pub(crate) fn wrote(&self) -> bool {
         self.wrote
+    }
+
+    /// Rows that came in as new.
+    pub(crate) fn inserted(&self) -> u64 {
+        self.inserted
     }
 
     /// The next rows of a query. A segment that is open does not wait for long: it ends with what it has.
@@ -178,6 +186,7 @@ impl<'a, 'run, T: ObjectTable> Segments<'a, 'run, T> {
 
     fn count(&mut self, counts: Counts) {
         self.wrote |= self.table.has_written_state();
+        self.inserted = self.inserted.saturating_add(counts.inserted);
         if !counts.is_empty() {
             self.context.committed(counts);
         }
@@ -206,7 +215,14 @@ impl<'a, 'run, T: ObjectTable> Segments<'a, 'run, T> {
                 stamp: None,
             });
             self.leave(left.collect()).await?;
-            self.commit_if_full(checkpoint).await?;
+            match context.kind {
+                RunKind::Initial | RunKind::Incremental => self.commit_if_full(checkpoint).await?,
+                // With no segment open, which others might wait for: who waits for the right to run holds nothing.
+                RunKind::Verify | RunKind::Reconcile | RunKind::Refresh => {
+                    self.commit(checkpoint).await?;
+                    context.pause().await;
+                }
+            }
         }
         Ok(settled)
     }

@@ -99,12 +99,12 @@ pub(crate) async fn run<T: ObjectTable>(
             break;
         }
         until = covered;
+        if !incremental::is_frozen(state) {
+            checkpoint.verified_until = Some(until);
+        }
         if covered < window.end {
             break;
         }
-    }
-    if !incremental::is_frozen(state) {
-        checkpoint.verified_until = Some(until);
     }
     finish(context, table, memory, checkpoint, (until, applies, guard)).await
 }

@@ -191,6 +191,8 @@ pub(crate) struct Bench {
     pub(crate) budget: ByteBudget,
     pub(crate) objects: Value,
     pub(crate) overlap: &'static str,
+    /// What else `spec.consistency` says. All long kinds are off, unless a test is about them.
+    pub(crate) consistency: Value,
     pub(crate) parallelism: u32,
     pub(crate) segment_rows: Option<u64>,
     /// The schema in PostgreSQL; without one the database is a SQLite file.
@@ -213,6 +215,7 @@ impl Bench {
             budget: ByteBudget::default(),
             objects,
             overlap: "10m",
+            consistency: json!({"verifyEvery": "0s", "reconcileEvery": "0s", "refreshEvery": "0s"}),
             parallelism: 2,
             segment_rows: None,
             schema: None,
@@ -224,6 +227,8 @@ impl Bench {
     }
 
     pub(crate) fn spec(&self) -> SalesforceReplicatorSpec {
+        let mut consistency = self.consistency.clone();
+        consistency["overlap"] = json!(self.overlap);
         let destination = match &self.schema {
             Some(schema) => json!({"postgres": {"secretRef": {"name": "database"}, "schema": schema}}),
             None => json!({"sqlite": {"file": "crm.db"}}),
@@ -235,7 +240,7 @@ impl Bench {
             },
             "destination": destination,
             "objects": self.objects,
-            "consistency": {"overlap": self.overlap},
+            "consistency": consistency,
             "parallelism": self.parallelism,
         }))
         .unwrap()
@@ -245,6 +250,7 @@ impl Bench {
         Options {
             replicator: "default/crm".to_owned(),
             allow_http: AllowHttp::LoopbackOnly,
+            adopt: None,
             sqlite_directory: self.directory.path().to_owned(),
             environment: Environment {
                 clock: Arc::<TestClock>::clone(&self.clock),
@@ -383,6 +389,17 @@ pub(crate) async fn tick(session: &mut Session) -> TickReport {
 /// One tick in which every run succeeds.
 pub(crate) async fn good_tick(session: &mut Session) -> Vec<RunReport> {
     let report = tick(session).await;
+    assert!(report.succeeded(), "{report:#?}");
+    report.runs
+}
+
+/// One tick of a kind in which every run succeeds.
+pub(crate) async fn good_kind(session: &mut Session, kind: RunKind) -> Vec<RunReport> {
+    let request = TickRequest {
+        kind: Some(kind),
+        ..TickRequest::default()
+    };
+    let report = session.tick(&request, &CancellationToken::new()).await;
     assert!(report.succeeded(), "{report:#?}");
     report.runs
 }

@@ -1,6 +1,7 @@
 //! The runs against the simulator, mostly with SQLite: what arrives, what it costs, and what happens when something breaks.
 
 mod breaks;
+mod consistency;
 mod faults;
 mod fixture;
 mod incremental;
