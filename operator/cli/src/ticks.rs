@@ -271,6 +271,7 @@ mod tests {
             TickReport {
                 start_time,
                 end_time,
+                running: Vec::new(),
                 runs: vec![run(retry.map(|_| self.kind))],
                 error: None,
                 next_try_time: None,
@@ -294,23 +295,12 @@ mod tests {
 
     fn run(failed: Option<ErrorKind>) -> RunReport {
         RunReport {
-            object: "Contact".into(),
-            table: "contact".into(),
-            kind: RunKind::Incremental,
-            start_time: Timestamp::UNIX_EPOCH,
-            end_time: Timestamp::UNIX_EPOCH,
-            rows_read: 0,
-            rows_written: 0,
-            rows_deleted: 0,
-            api_calls: 1,
-            removed_characters: 0,
-            rows: 0,
-            watermark: None,
             error: failed.map(|kind| RunError {
                 kind,
                 reason: "InvalidField",
                 message: "what happened".into(),
             }),
+            ..RunReport::new("Contact", "contact", RunKind::Incremental, Timestamp::UNIX_EPOCH)
         }
     }
 

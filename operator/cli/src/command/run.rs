@@ -278,7 +278,7 @@ fn tell_findings(report: &TickReport, confirm: &str, printer: &Printer) {
         }
     };
     for run in &report.runs {
-        let RunReport { object, table, .. } = run;
+        let object = &run.object;
         for degradation in &run.degraded {
             tell(format!("warning: {}", degradation.message));
         }
