@@ -151,7 +151,10 @@ impl<'a> Walk<'_, 'a, '_> {
 
     fn comparison(&mut self) -> Result<(), String> {
         let subject = self.next();
-        let Some(field) = subject.filter(|token| token.kind == Kind::Word && !self.is_clause(*token)) else {
+        let is_field = |token: &Token<'a>| {
+            token.kind == Kind::Word && !token.is_word("AND") && !token.is_word("OR") && !self.is_clause(*token)
+        };
+        let Some(field) = subject.filter(is_field) else {
             return Err(self.unexpected(subject, "a field"));
         };
         if self.take(Kind::Open).is_some() {
@@ -452,6 +455,7 @@ mod tests {
             ("LIMIT 10", "LIMIT at character 1 is no part"),
             ("ORDER BY A", "ORDER BY at character 1 is no part"),
             ("A = 1 AND", "a field is missing at its end, behind character 9"),
+            ("AND A = 1", "a field is expected at character 1, and AND stands there"),
             ("A = LIMIT 10", "LIMIT at character 5 is no part"),
             (
                 "A",
@@ -504,7 +508,35 @@ mod tests {
         assert_eq!(fields(&functions), ["A"]);
     }
 
+    /// Pieces of conditions, right and wrong ones.
+    fn pieces() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            8 => "(A|Account\\.B|Limit) (=|!=|<|<=|>=) ('x''?|'a\\\\'b'|1|-2\\.5|null|TODAY|LAST_N_DAYS:3|2026-01-31)",
+            3 => "A (NOT )?IN \\(('x'|1|TODAY)(, 'y')?\\)",
+            1 => Just("M INCLUDES ('a;b')".to_owned()),
+            1 => Just("Id IN (SELECT AccountId FROM Case WHERE (B = 1))".to_owned()),
+            8 => "AND|OR",
+            4 => "\\(|\\)|NOT",
+            1 => "LIMIT 1|ORDER BY A|=|,|:|A|x = y|'x'|LIKE|IN|TODAY|LAST_N_DAYS",
+        ];
+        proptest::collection::vec(piece, 1..8).prop_map(|pieces| pieces.join(" "))
+    }
+
     proptest! {
+        /// The simulated org reads conditions by a grammar that nobody wrote for this planner.
+        #[test]
+        fn what_is_taken_is_what_an_org_takes(text in pieces()) {
+            let org = simulator::soql::parse(&format!("SELECT Id FROM Contact WHERE ({text})"));
+            let problem = read(&text).problem;
+            if problem.is_none() {
+                prop_assert!(org.is_ok(), "{text}: {org:?}");
+            } else if org.is_ok() {
+                // What closes the parentheses around it is a condition there and none here.
+                let balanced = token::tokens(&text).is_ok_and(|tokens| token::check_parentheses(&tokens).is_ok());
+                prop_assert!(!balanced, "{text}: {problem:?}");
+            }
+        }
+
         /// Whatever is taken stays one condition where it is put beside another one: the parentheses around it are its own.
         #[test]
         fn what_is_taken_cannot_leave_its_parentheses(

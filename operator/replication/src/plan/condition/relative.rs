@@ -1,18 +1,10 @@
 //! Date literals whose meaning moves with the calendar.
 
 /// Spans of days that are named without a number.
-const SPANS: [&str; 7] = [
-    "WEEK",
-    "MONTH",
-    "QUARTER",
-    "YEAR",
-    "FISCAL_QUARTER",
-    "FISCAL_YEAR",
-    "FISCAL_MONTH",
-];
+const SPANS: [&str; 6] = ["WEEK", "MONTH", "QUARTER", "YEAR", "FISCAL_QUARTER", "FISCAL_YEAR"];
 
 /// Units that a number counts, in the plural.
-const UNITS: [&str; 8] = [
+const UNITS: [&str; 7] = [
     "DAYS",
     "WEEKS",
     "MONTHS",
@@ -20,7 +12,6 @@ const UNITS: [&str; 8] = [
     "YEARS",
     "FISCAL_QUARTERS",
     "FISCAL_YEARS",
-    "FISCAL_MONTHS",
 ];
 
 /// Whether a word is such a literal, and whether it needs a number: `LAST_N_DAYS:30`.

@@ -79,7 +79,10 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token<'_>>, String> {
 /// The kind of the token that `rest` begins with, and its length in bytes.
 fn measure(first: char, rest: &str, at: usize) -> Result<(Kind, usize), String> {
     let run = |belongs: fn(char) -> bool| rest.find(|character| !belongs(character)).unwrap_or(rest.len());
-    let signed = matches!(first, '-' | '+') && rest.chars().nth(1).is_some_and(|next| next.is_ascii_digit());
+    // -5, .5
+    let unsigned = rest.strip_prefix(['-', '+']).unwrap_or(rest);
+    let digits = unsigned.strip_prefix('.').unwrap_or(unsigned);
+    let is_number = digits.starts_with(|digit: char| digit.is_ascii_digit());
     Ok(match first {
         '\'' => (Kind::Quoted, quoted(rest, at)?),
         '(' => (Kind::Open, 1),
@@ -91,7 +94,7 @@ fn measure(first: char, rest: &str, at: usize) -> Result<(Kind, usize), String> 
             run(|character| character.is_ascii_alphanumeric() || matches!(character, '_' | '.')),
         ),
         // Dates and moments have signs and colons inside: 2026-01-31T08:00:00+01:00.
-        _ if first.is_ascii_digit() || signed => (
+        _ if is_number => (
             Kind::Number,
             run(|character| character.is_ascii_alphanumeric() || matches!(character, '.' | ':' | '-' | '+')),
         ),
@@ -202,6 +205,7 @@ mod tests {
             (r"a = 'ä\x'", "the backslash at character 7 begins no escape"),
             ("a = \"x\"", "the character '\"' at character 5"),
             ("a = 1;", "the character ';' at character 6"),
+            ("a = --1", "the character '-' at character 5"),
         ] {
             let error = tokens(text).unwrap_err();
             assert!(error.starts_with(expected), "{text}: {error}");

@@ -92,6 +92,7 @@ proptest! {
     fn whatever_is_written_a_plan_or_problems_come_of_it(
         source in "[A-Za-z_. {}]{0,20}", column in "[A-Za-z_ \"]{0,12}", template in "\\PC{0,30}", exclude in "[A-Za-z.]{0,10}",
         table in proptest::option::of("[A-Za-z_ ]{0,10}"),
+        condition in proptest::option::of("(Email|Account\\.Name|\\PC{0,8})( = 'x'|\\PC{0,12})( (AND|ORDER BY) \\PC{0,8})?"),
     ) {
         let mut object = json!({
             "name": "Contact",
@@ -102,6 +103,9 @@ proptest! {
         });
         if let Some(table) = table {
             object["table"] = json!(table);
+        }
+        if let Some(condition) = condition {
+            object["where"] = json!(condition);
         }
         match fixture::plan(json!([object])) {
             Ok(plan) => prop_assert_eq!(plan.objects.len(), 1),
