@@ -248,21 +248,29 @@ fn exchange(connection: &Connection, plan: &ObjectPlan, column: &Column) -> rusq
     }
     let drop = statement::drop_column(plan, &column.name);
     let rename = statement::rename_column(plan, &beside(column), &column.name);
-    match connection.execute_batch(&drop) {
-        Ok(()) => connection.execute_batch(&rename)?,
-        Err(error) => match Hindrance::of(&error) {
-            None => return Err(error),
-            Some(Hindrance::Text) => {
+    let exchange = || {
+        connection
+            .execute_batch(&drop)
+            .and_then(|()| connection.execute_batch(&rename))
+    };
+    connection.execute_batch("SAVEPOINT attempt")?;
+    if let Err(error) = exchange() {
+        let Some(hindrance) = Hindrance::of(&error) else {
+            return Err(error);
+        };
+        // The failed statement itself leaves SQLite's picture of the table as it would have become.
+        connection.execute_batch("ROLLBACK TO attempt")?;
+        match hindrance {
+            Hindrance::Table(what) => return Ok(vec![what]),
+            Hindrance::Text => {
                 connection.pragma_update(None, "writable_schema", true)?;
-                let exchanged = connection
-                    .execute_batch(&drop)
-                    .and_then(|()| connection.execute_batch(&rename));
+                let exchanged = exchange();
                 connection.pragma_update(None, "writable_schema", false)?;
                 exchanged?;
             }
-            Some(Hindrance::Table(what)) => return Ok(vec![what]),
-        },
+        }
     }
+    connection.execute_batch("RELEASE attempt")?;
     for (index, create) in indexes {
         match connection.execute_batch(&create) {
             Ok(()) => {}

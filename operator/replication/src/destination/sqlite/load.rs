@@ -41,22 +41,36 @@ pub(super) struct Segment {
     load: Load,
     /// Rows with a higher rowid were inserted by this segment.
     highest_rowid: i64,
-    /// Whether the object had pending deletes at the begin, which live rows then take out.
-    pub(super) has_pending: bool,
-    /// Whether the object had rejected rows at the begin, which rows that fit then take out.
-    pub(super) has_rejected: bool,
-    /// Whether the segment found a deleted record.
-    pub(super) found_deletes: bool,
-    /// Whether a record left.
-    pub(super) found_left: bool,
-    /// Whether a value did not fit.
-    pub(super) found_rejected: bool,
+    /// What the object had at the begin.
+    pub(super) had: Had,
+    /// What the segment found that is no row.
+    pub(super) found: Found,
     pub(super) inserted: u64,
     pub(super) updated: u64,
     /// Entries that live rows took out of `_pending_delete`, and rows that fit out of `_rejected_row`.
     pub(super) taken_out: u64,
     /// Given back when the segment is dropped, after its transaction has ended.
     _turn: Turn,
+}
+
+/// Entries of an object before a segment, that its rows may take out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Had {
+    /// Pending deletes, which live rows take out.
+    pub(super) pending: bool,
+    /// Rejected rows, which rows that fit take out.
+    pub(super) rejected: bool,
+}
+
+/// Which tables of the connection a segment has put anything into.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Found {
+    /// Deleted records.
+    pub(super) deletes: bool,
+    /// Records that left.
+    pub(super) left: bool,
+    /// Values that do not fit.
+    pub(super) rejected: bool,
 }
 
 impl Session {
@@ -95,22 +109,18 @@ impl Session {
                 let mut select = connection.prepare_cached(sql)?;
                 select.query_row([object.as_str()], |row| row.get::<_, bool>(0))
             };
-            Ok((
-                highest_rowid,
-                has(statement::HAS_PENDING)?,
-                has(statement::HAS_REJECTED)?,
-            ))
+            let had = Had {
+                pending: has(statement::HAS_PENDING)?,
+                rejected: has(statement::HAS_REJECTED)?,
+            };
+            Ok((highest_rowid, had))
         };
-        let (highest_rowid, has_pending, has_rejected) =
-            look(connection).map_err(|error| self.failure(&doing, error))?;
+        let (highest_rowid, had) = look(connection).map_err(|error| self.failure(&doing, error))?;
         Ok(Segment {
             load,
             highest_rowid,
-            has_pending,
-            has_rejected,
-            found_deletes: false,
-            found_left: false,
-            found_rejected: false,
+            had,
+            found: Found::default(),
             inserted: 0,
             updated: 0,
             taken_out: 0,
@@ -206,8 +216,8 @@ impl Parts<'_> {
             Deletes::Ignore => return self.find_left(id, None),
         }
         self.run(statement::FIND_DELETE, [id, stamp])?;
-        self.segment.found_deletes = true;
-        if self.segment.found_rejected {
+        self.segment.found.deletes = true;
+        if self.segment.found.rejected {
             self.run(statement::UNFIND_REJECTED, [id, stamp])?;
         }
         let highest_rowid = self.segment.highest_rowid;
@@ -229,16 +239,16 @@ impl Parts<'_> {
     /// Remembers a record that left. Where deletes are ignored there is nothing to remember but that its values, which did
     /// not fit, are gone.
     fn find_left(&mut self, id: &str, stamp: Option<&str>) -> rusqlite::Result<()> {
-        if self.segment.found_rejected {
+        if self.segment.found.rejected {
             self.run(statement::DISPROVE_REJECTED, [id])?;
         }
         let is_remembered = match self.plan.deletes {
             Deletes::Remove | Deletes::Mark => true,
-            Deletes::Ignore => self.segment.has_rejected,
+            Deletes::Ignore => self.segment.had.rejected,
         };
         if is_remembered {
             self.run(statement::FIND_LEFT, params![id, stamp])?;
-            self.segment.found_left = true;
+            self.segment.found.left = true;
         }
         Ok(())
     }
@@ -249,7 +259,7 @@ impl Parts<'_> {
             Load::Direct | Load::Merge => false,
             Load::Overwrite => true,
         };
-        if self.segment.has_pending {
+        if self.segment.had.pending {
             let object = self.plan.object.as_str();
             let entries = if by_id {
                 self.run(statement::DISPROVE_PENDING, [object, id])?
@@ -258,10 +268,10 @@ impl Parts<'_> {
             };
             self.segment.taken_out += u64::try_from(entries).unwrap_or_default();
         }
-        if self.segment.found_left {
+        if self.segment.found.left {
             self.run(statement::UNFIND_LEFT, [id])?;
         }
-        if self.segment.found_deletes {
+        if self.segment.found.deletes {
             if by_id {
                 self.run(statement::DISPROVE_DELETE, [id])?;
             } else {
@@ -271,19 +281,19 @@ impl Parts<'_> {
                 }
             }
         }
-        let is_older = self.segment.found_rejected && !by_id && self.ask(statement::IS_FOUND_REJECTED, [id, stamp])?;
+        let is_older = self.segment.found.rejected && !by_id && self.ask(statement::IS_FOUND_REJECTED, [id, stamp])?;
         Ok(!is_older)
     }
 
     /// Remembers which values of a row did not fit, or that all of them do.
     fn settle_rejected(&mut self, id: &str, stamp: &str, wrote: &Wrote) -> rusqlite::Result<()> {
-        if self.segment.found_rejected {
+        if self.segment.found.rejected {
             self.run(statement::DISPROVE_REJECTED, [id])?;
         }
         let rejected = match wrote {
             Wrote::Rejected(rejected) => rejected,
             Wrote::Nothing | Wrote::Inserted | Wrote::Updated | Wrote::Failed(_) => {
-                if self.segment.has_rejected {
+                if self.segment.had.rejected {
                     let object = self.plan.object.as_str();
                     let entries = self.run(&self.statements.forget_rejected, [object, id, stamp])?;
                     self.segment.taken_out += u64::try_from(entries).unwrap_or_default();
@@ -301,7 +311,7 @@ impl Parts<'_> {
         for (column, reason) in rejected {
             self.run(statement::FIND_REJECTED, [id, column.as_str(), reason, stamp])?;
         }
-        self.segment.found_rejected = true;
+        self.segment.found.rejected = true;
         Ok(())
     }
 }

@@ -119,7 +119,7 @@ impl Parts<'_> {
         self.note_gone(&mut settled, at)?;
         self.note_rejected(&mut settled, at)?;
         match deletions {
-            Deletions::Apply(guard) if self.segment.has_pending || settled.entries > 0 => match self.plan.deletes {
+            Deletions::Apply(guard) if self.segment.had.pending || settled.entries > 0 => match self.plan.deletes {
                 Deletes::Remove | Deletes::Mark => self.apply(guard, &mut settled, at)?,
                 // Left from a time when the mode was another: dropped like those that are found.
                 Deletes::Ignore => settled.entries += self.change(statement::FORGET_PENDING, [self.object()])?,
@@ -154,20 +154,20 @@ impl Parts<'_> {
             Deletes::Remove | Deletes::Mark => true,
             Deletes::Ignore => false,
         };
-        if self.segment.found_deletes && is_noted {
+        if self.segment.found.deletes && is_noted {
             settled.entries += self.change(&self.statements.note_deletes, params![object, state::text(at)])?;
         }
-        if self.segment.found_left && is_noted {
+        if self.segment.found.left && is_noted {
             settled.entries += self.change(&self.statements.note_left, params![object, state::text(at)])?;
         }
-        if self.segment.has_rejected && (self.segment.found_deletes || self.segment.found_left) {
+        if self.segment.had.rejected && (self.segment.found.deletes || self.segment.found.left) {
             settled.entries += self.change(&self.statements.forget_gone, [object])?;
         }
         Ok(())
     }
 
     fn note_rejected(&self, settled: &mut Settled, at: Timestamp) -> rusqlite::Result<()> {
-        if !self.segment.found_rejected {
+        if !self.segment.found.rejected {
             return Ok(());
         }
         let object = self.object();

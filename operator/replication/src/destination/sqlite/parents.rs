@@ -69,12 +69,13 @@ fn compare(
     compared: &Compared<'_>,
     parents: &Batch,
 ) -> rusqlite::Result<Vec<String>> {
-    let definitions: String = (0..)
+    let values: Vec<String> = (0..)
         .zip(&compared.columns)
-        .map(|(number, (column, _))| format!(", value_{number} {}", statement::type_name(column.kind)))
+        .map(|(number, (column, _))| format!("value_{number} {}", statement::type_name(column.kind)))
         .collect();
     connection.execute_batch(&format!(
-        "CREATE TEMP TABLE parent (id TEXT NOT NULL PRIMARY KEY, is_unfit INTEGER NOT NULL{definitions})"
+        "CREATE TEMP TABLE parent (id TEXT NOT NULL PRIMARY KEY, is_unfit INTEGER NOT NULL, {})",
+        values.join(", ")
     ))?;
     insert(connection, compared, parents)?;
     let mut select = connection.prepare(&comparison(connection, layout, compared)?)?;
@@ -85,12 +86,13 @@ fn compare(
 /// Puts the parents into the table of the connection; of one that is read twice the later read. A value that does not fit
 /// is another one than every child's.
 fn insert(connection: &Connection, compared: &Compared<'_>, parents: &Batch) -> rusqlite::Result<()> {
-    let parameters: String = (3..)
-        .take(compared.columns.len())
-        .map(|number| format!(", ?{number}"))
+    let parameters: Vec<String> = (1..)
+        .take(compared.columns.len() + 2)
+        .map(|number| format!("?{number}"))
         .collect();
     let mut insert = connection.prepare(&format!(
-        "INSERT OR REPLACE INTO temp.parent VALUES (?1, ?2{parameters})"
+        "INSERT OR REPLACE INTO temp.parent VALUES ({})",
+        parameters.join(", ")
     ))?;
     let mut scratch = String::new();
     for row in 0..parents.rows() {

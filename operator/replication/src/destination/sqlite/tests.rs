@@ -1,6 +1,10 @@
 //! What is SQLite's own: the file and its errors, the log, the turns, the plans of statements. The contract that all
 //! destinations share is tested by `tests/contract`.
 
+mod columns;
+mod plans;
+mod schema;
+
 use std::{cell::RefCell, fs, path::PathBuf, sync::Arc};
 
 use jiff::Timestamp;
@@ -8,16 +12,12 @@ use rusqlite::Connection;
 use salesforce::ErrorKind;
 use tempfile::TempDir;
 
-use super::{
-    Sqlite, SqliteTable, connect, schema,
-    session::Session,
-    statement::{self, TableStatements},
-};
+use super::{Sqlite, SqliteTable, connect, session::Session};
 use crate::{
     Error,
     batch::Batch,
     budget::BytePermit,
-    destination::{Deletions, Destination, Load, ObjectTable, StateWrite},
+    destination::{Deletions, Destination, Load, ObjectTable, StateWrite, Stretch},
     fixture::contact,
     guard::Guard,
     plan::{Column, ColumnKind, ColumnSource, Deletes, Identifier, ObjectPlan},
@@ -401,6 +401,20 @@ async fn calls_that_have_no_place_in_a_segment_are_refused_and_do_not_wait_for_t
     assert!(matches!(table.create(&checkpoint(), AT).await, Err(Error::Internal(_))));
     assert!(matches!(table.touch(&checkpoint(), AT).await, Err(Error::Internal(_))));
     assert!(matches!(table.build_indexes().await, Err(Error::Internal(_))));
+    assert!(matches!(table.settle_columns().await, Err(Error::Internal(_))));
+    assert!(matches!(
+        table.confirm("1-0123456789ab", AT).await,
+        Err(Error::Internal(_))
+    ));
+    assert!(matches!(table.held().await, Err(Error::Internal(_))));
+    assert!(matches!(table.pending(None, 1).await, Err(Error::Internal(_))));
+    assert!(matches!(table.surplus(None, 1).await, Err(Error::Internal(_))));
+    let stretch = Stretch {
+        after: None,
+        until: None,
+        listed: &[],
+    };
+    assert!(matches!(table.compare(stretch).await, Err(Error::Internal(_))));
     table
         .write(batch(&[("003000000000001AAA", 1, false, "Meyer")]))
         .await
@@ -579,39 +593,47 @@ async fn the_widest_table_with_the_strangest_names_is_written_and_compared() {
     assert_eq!(segment(&mut table, &row(1, "Meyer")).await.unwrap().inserted, 1);
     assert!(segment(&mut table, &row(1, "Meyer")).await.unwrap().is_empty());
     assert_eq!(segment(&mut table, &row(1, "Huber")).await.unwrap().updated, 1);
+    for updated in [1, 0] {
+        table.begin(Load::Overwrite).await.unwrap();
+        table.write(batch(&row(1, "Kunz"))).await.unwrap();
+        let checkpoint = checkpoint();
+        let commit = table.commit(&checkpoint, Deletions::Keep, StateWrite::WithRows, AT);
+        assert_eq!(commit.await.unwrap().updated, updated);
+    }
 }
 
-/// Deletes touch the rows that they name, by their key, and never look through the table.
-#[test]
-fn statements_for_deletes_never_scan_the_table() {
+/// Nothing is opened where there is nothing.
+#[tokio::test]
+async fn without_a_file_nothing_is_retired_and_no_column_is_there() {
     let place = Place::new();
-    let mut connection = connect::open_or_create(&place.path()).unwrap();
-    schema::prepare(&mut connection, &place.path()).unwrap();
-    for deletes in [Deletes::Remove, Deletes::Mark] {
-        let mut plan = wide(10);
-        plan.deletes = deletes;
-        plan.table = Identifier::new(format!("contact_{deletes:?}"));
-        connection.execute_batch(&statement::create_table(&plan)).unwrap();
-        let TableStatements {
-            undo_insert,
-            note_deletes,
-            apply_deletes,
-            highest_rowid,
-            ..
-        } = TableStatements::new(&plan);
-        for sql in [undo_insert, note_deletes, apply_deletes, highest_rowid] {
-            let mut explain = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-            let parameters = rusqlite::params_from_iter(vec!["1"; explain.parameter_count()]);
-            let steps = explain.query_map(parameters, |row| row.get::<_, String>(3)).unwrap();
-            for step in steps.map(Result::unwrap) {
-                let scan = step.starts_with("SCAN") && (step.contains("contact") || step == "SCAN t");
-                assert!(
-                    !scan || sql.starts_with("SELECT coalesce(max(rowid)"),
-                    "{step} in {sql}"
-                );
-            }
-        }
-    }
+    let destination = place.destination();
+    assert!(destination.retire(&owner(), &[], AT).await.unwrap().is_empty());
+    let tables = [Identifier::new("contact")];
+    assert!(destination.existing_columns(&tables).await.unwrap().is_empty());
+    assert!(!place.path().exists());
+    // A database of somebody else has none of ours.
+    Connection::open(place.path())
+        .unwrap()
+        .execute_batch("CREATE TABLE other (id INTEGER)")
+        .unwrap();
+    assert!(destination.retire(&owner(), &[], AT).await.unwrap().is_empty());
+}
+
+/// One that a person has dropped is nothing to tell of.
+#[tokio::test]
+async fn a_retired_table_that_was_dropped_is_not_told_of() {
+    let place = Place::new();
+    let destination = place.destination();
+    drop(created(&destination, contact()).await);
+    assert_eq!(destination.retire(&owner(), &[], AT).await.unwrap().len(), 1);
+    Connection::open(place.path())
+        .unwrap()
+        .execute_batch("DROP TABLE contact")
+        .unwrap();
+    assert!(destination.retire(&owner(), &[], AT).await.unwrap().is_empty());
+    // It may be made anew.
+    drop(created(&destination, contact()).await);
+    assert_eq!(place.count("SELECT count(*) FROM _retired_table"), 0);
 }
 
 #[test]
