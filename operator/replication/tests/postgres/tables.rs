@@ -204,3 +204,31 @@ async fn a_read_of_the_schema_needs_no_right_to_write() {
     let schemas = format!("SELECT count(*) FROM pg_namespace WHERE nspname = '{}'", place.schema);
     assert_eq!(place.server.value(&schemas).await, "0");
 }
+
+/// Deletes of rows that somebody took away would be held for good: they are more than the table has.
+#[tokio::test]
+async fn deletes_of_a_table_that_was_emptied_are_forgotten() {
+    let plan = plan(&[("value", ColumnKind::Int)]);
+    for emptying in ["TRUNCATE contact", "DROP TABLE contact"] {
+        let place = Place::new().await;
+        let mut table = place.created(&plan).await;
+        merge(&mut table, batch(&plan, &[&["a", "1"], &["b", "2"], &["c", "many"]]))
+            .await
+            .unwrap();
+        let noting = "INSERT INTO _pending_delete SELECT 'Contact', salesforce_id, system_modstamp, now() FROM contact; \
+                      INSERT INTO _surplus_row SELECT 'Contact', salesforce_id FROM contact";
+        place.server.query(&format!("{noting}; {emptying}")).await;
+        let mut table = open(&place.destination().await, &plan).await;
+        let state = table.read_state().await.unwrap().unwrap();
+        assert_eq!((state.pending, state.rejected), (2, 1));
+        table.create(&state.checkpoint, now()).await.unwrap();
+        let state = table.read_state().await.unwrap().unwrap();
+        let rejected = u64::from(emptying.starts_with("TRUNCATE"));
+        assert_eq!(
+            (state.rows, state.pending, state.rejected),
+            (0, 0, rejected),
+            "{emptying}"
+        );
+        assert_eq!(table.surplus(None, 10).await.unwrap(), Vec::<String>::new());
+    }
+}

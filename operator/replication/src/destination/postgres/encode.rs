@@ -35,6 +35,18 @@ const TRAILER: [u8; 2] = (-1_i16).to_be_bytes();
 const EPOCH_DAYS: i32 = 10_957;
 const EPOCH_MICROS: i64 = 10_957 * MICROS_PER_DAY;
 
+/// The first moment of PostgreSQL, 4714-11-24 BC, as it counts. jiff's are earlier.
+const FIRST_MICROS: i64 = -211_813_488_000_000_000;
+
+/// `-infinity`.
+const BEFORE_ALL: i64 = i64::MIN;
+
+/// A moment as PostgreSQL counts it; what is before its first one is before all.
+fn wire_micros(moment: Timestamp) -> i64 {
+    let micros = moment.as_microsecond() - EPOCH_MICROS;
+    if micros < FIRST_MICROS { BEFORE_ALL } else { micros }
+}
+
 /// Columns of the staging table before the plan's: the order of reading, and the row's [`Kind`].
 const STAGING_COLUMNS: usize = 2;
 
@@ -51,13 +63,16 @@ impl Type<Postgres> for Moment {
 
 impl Encode<'_, Postgres> for Moment {
     fn encode_by_ref(&self, buffer: &mut PgArgumentBuffer) -> std::result::Result<IsNull, BoxDynError> {
-        Encode::<Postgres>::encode(self.0.as_microsecond() - EPOCH_MICROS, buffer)
+        Encode::<Postgres>::encode(wire_micros(self.0), buffer)
     }
 }
 
 impl Decode<'_, Postgres> for Moment {
     fn decode(value: PgValueRef<'_>) -> std::result::Result<Self, BoxDynError> {
         let micros = <i64 as Decode<Postgres>>::decode(value)?;
+        if micros == BEFORE_ALL {
+            return Ok(Self(Timestamp::MIN));
+        }
         let micros = micros.checked_add(EPOCH_MICROS).ok_or("a moment beyond the calendar")?;
         Ok(Self(Timestamp::from_microsecond(micros)?))
     }
@@ -308,7 +323,7 @@ pub(super) fn put_trailer(into: &mut Vec<u8>) {
 
 /// A moment that was read already.
 pub(super) fn put_moment(moment: Timestamp, into: &mut Vec<u8>) {
-    put(&(moment.as_microsecond() - EPOCH_MICROS).to_be_bytes(), into);
+    put(&wire_micros(moment).to_be_bytes(), into);
 }
 
 fn put_count(columns: usize, into: &mut Vec<u8>) {

@@ -145,7 +145,6 @@ impl PostgresTable {
             .is_some_and(|hash| *hash != checkpoint.plan_hash)
         {
             tables::give_up(context, session).await?;
-            retire::forget_noted(context, session).await?;
         }
         // The table first: a conflict is found before anything is written.
         let made = tables::make(context, session, self.names_this_table()).await?;
@@ -153,6 +152,11 @@ impl PostgresTable {
             && !self.names_this_table()
         {
             retire::leave_behind(context, session, table, at).await?;
+        }
+        if made.is_new {
+            retire::forget_noted(context, session).await?;
+        } else if made.contents == Contents::Empty {
+            retire::forget_deletes(context, session).await?;
         }
         let change = state::Change {
             rows: 0,

@@ -85,7 +85,8 @@ async fn retire_one(
         note(database, session, owner, (object, table), at).await?;
     }
     let state = &database.state;
-    for statement in state.forget_noted.iter().chain([&state.forget_state]) {
+    let noted = [&state.forget_pending, &state.forget_surplus, &state.forget_rejected];
+    for statement in noted.into_iter().chain([&state.forget_state]) {
         let query = sqlx::query(statement.sql()).bind(object);
         database
             .within(Doing::Retiring, query.execute(&mut session.connection))
@@ -145,9 +146,16 @@ pub(super) async fn leave_behind(context: &Context, session: &mut Session, table
     forget_noted(context, session).await
 }
 
-/// Forgets what was noted of rows that are gone.
+/// Forgets what was noted of the rows of a table that is not this one.
 pub(super) async fn forget_noted(context: &Context, session: &mut Session) -> Result<()> {
-    for statement in &context.database.state.forget_noted {
+    of_object(context, session, &context.database.state.forget_rejected).await?;
+    forget_deletes(context, session).await
+}
+
+/// Forgets deletes of rows that are not there: the guard would hold them for good. Rejected rows need none.
+pub(super) async fn forget_deletes(context: &Context, session: &mut Session) -> Result<()> {
+    let state = &context.database.state;
+    for statement in [&state.forget_pending, &state.forget_surplus] {
         of_object(context, session, statement).await?;
     }
     Ok(())

@@ -175,6 +175,8 @@ pub(super) async fn column_names(
 
 /// What [`make`] did.
 pub(super) struct Made {
+    /// Whether the table is new.
+    pub(super) is_new: bool,
     pub(super) contents: Contents,
     /// The number of rows, where the state does not know it, or may be wrong.
     pub(super) rows: Option<i64>,
@@ -194,6 +196,7 @@ pub(super) async fn make(context: &Context, session: &mut Session, is_ours: bool
             .within(doing, sqlx::raw_sql(statement.sql()).execute(&mut session.connection))
             .await?;
         return Ok(Made {
+            is_new: true,
             contents: Contents::Empty,
             rows: Some(0),
             layout: Layout::planned(&context.plan),
@@ -219,16 +222,11 @@ pub(super) async fn make(context: &Context, session: &mut Session, is_ours: bool
                 .await?,
         );
     }
-    if has_rows(context, session, doing).await? {
-        return Ok(Made {
-            contents: Contents::Rows,
-            rows,
-            layout,
-        });
-    }
+    let has_rows = has_rows(context, session, doing).await?;
     Ok(Made {
-        contents: Contents::Empty,
-        rows: Some(0),
+        is_new: false,
+        contents: if has_rows { Contents::Rows } else { Contents::Empty },
+        rows: if has_rows { rows } else { Some(0) },
         layout,
     })
 }

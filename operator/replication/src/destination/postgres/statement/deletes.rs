@@ -81,7 +81,8 @@ pub(super) fn statements(names: &Names) -> DeleteStatements {
     }
 }
 
-/// A record that left gets a stamp that applies to the row that is here, whatever is known of it.
+/// A record that left gets a stamp that applies to the row that is here, whatever is known of it. It may be staged several
+/// times, and as deleted too.
 fn note(names: &Names) -> Statement {
     let Names {
         table,
@@ -95,9 +96,10 @@ fn note(names: &Names) -> Statement {
     // An entry that is there with the same stamp is left alone: ON CONFLICT would lock it, and a lock is a write.
     Statement::new(format!(
         "INSERT INTO {pending} AS p (object, salesforce_id, stamp, found_at) SELECT $1, f.id, f.stamp, $2 \
-         FROM (SELECT t.{key} AS id, CASE WHEN {left} THEN greatest(s.{stamp}, t.{stamp}) ELSE s.{stamp} END AS stamp \
+         FROM (SELECT t.{key} AS id, \
+         max(CASE WHEN {left} THEN greatest(s.{stamp}, t.{stamp}) ELSE s.{stamp} END) AS stamp \
          FROM {STAGING} s JOIN {table} t ON t.{key} = s.{key} \
-         WHERE ({left} OR {deleted} AND t.{stamp} <= s.{stamp}){unmarked}) f \
+         WHERE ({left} OR {deleted} AND t.{stamp} <= s.{stamp}){unmarked} GROUP BY 1) f \
          WHERE NOT EXISTS (SELECT FROM {pending} q \
          WHERE q.object = $1 AND q.salesforce_id = f.id AND q.stamp >= f.stamp) \
          ON CONFLICT (object, salesforce_id) DO UPDATE SET stamp = excluded.stamp"

@@ -137,18 +137,17 @@ fn create_staging(names: &Names) -> Statement {
     Statement::new(sql)
 }
 
-/// Of several rows for one Id the newest stamp stays, at equal stamps the later read. A record that left takes the place of
-/// what was read before it, and gives way to what was read after it, whatever the stamps. Only key, stamp and place are
-/// sorted, not the rows.
+/// Of several rows for one Id the newest stamp stays, at equal stamps the later read. A record that left does so in the
+/// form that the rows before it gave it, and has not left where it was read as live behind that. Only key, stamp and place
+/// are sorted, not the rows.
 fn drop_repeated(names: &Names) -> Statement {
     let Names { key, stamp, .. } = names;
-    let left = Kind::Left.code();
+    let (is_left, is_read) = (is_one_of(&[Kind::Left]), is_one_of(&[Kind::Live, Kind::Rejected]));
     Statement::new(format!(
-        "DELETE FROM {STAGING} s USING (SELECT place, row_number() OVER (PARTITION BY id \
-         ORDER BY read < last_left, kind = {left}, stamp DESC, read DESC) AS number \
-         FROM (SELECT ctid AS place, {key} AS id, {stamp} AS stamp, {READ} AS read, {KIND} AS kind, \
-         coalesce(max({READ}) FILTER (WHERE {KIND} = {left}) OVER (PARTITION BY {key}), 0) AS last_left \
-         FROM {STAGING}) l) r WHERE s.ctid = r.place AND r.number > 1"
+        "DELETE FROM {STAGING} d USING (SELECT s.ctid AS place, {is_left} AS is_left, s.{READ} AS read, \
+         row_number() OVER (PARTITION BY s.{key}, {is_left} ORDER BY s.{stamp} DESC, s.{READ} DESC) AS number, \
+         max(s.{READ}) FILTER (WHERE {is_read}) OVER (PARTITION BY s.{key}) AS last_read FROM {STAGING} s) r \
+         WHERE d.ctid = r.place AND CASE WHEN r.is_left THEN r.read < r.last_read ELSE r.number > 1 END"
     ))
 }
 

@@ -61,8 +61,6 @@ pub(crate) struct StateStatements {
     pub(crate) forget_state: Statement,
     /// `$1` the owner's replicator and the one that it adopts, `$2` org, `$3` schema.
     pub(crate) list_retired: Statement,
-    /// `$1` object: what was noted of its rows.
-    pub(crate) forget_noted: [Statement; 3],
     /// `$1` object: pending deletes that nobody has confirmed, in the order of their token.
     pub(crate) held: Statement,
     /// The same, `$2` at most.
@@ -73,8 +71,10 @@ pub(crate) struct StateStatements {
     pub(crate) list_surplus: Statement,
     /// `$1` object, `$2` behind this Id, `$3` at most.
     pub(crate) list_pending: Statement,
-    /// `$1` object.
+    /// `$1` object: what was noted of its rows.
+    pub(crate) forget_pending: Statement,
     pub(crate) forget_surplus: Statement,
+    pub(crate) forget_rejected: Statement,
 }
 
 impl StateStatements {
@@ -142,11 +142,6 @@ impl StateStatements {
                  JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
                  WHERE n.nspname = $3 AND c.relname = r.table_name) ORDER BY r.table_name"
             )),
-            forget_noted: [
-                forget("_pending_delete"),
-                forget("_surplus_row"),
-                forget("_rejected_row"),
-            ],
             confirm: Statement::new(format!(
                 "UPDATE {schema}._pending_delete p SET confirmed = true FROM ({held} LIMIT $2) h \
                  WHERE p.object = $1 AND p.salesforce_id = h.salesforce_id"
@@ -155,7 +150,9 @@ impl StateStatements {
             held: Statement::new(held),
             list_surplus: ids_of("_surplus_row"),
             list_pending: ids_of("_pending_delete"),
+            forget_pending: forget("_pending_delete"),
             forget_surplus: forget("_surplus_row"),
+            forget_rejected: forget("_rejected_row"),
         }
     }
 }
