@@ -9,6 +9,7 @@
 
 pub mod batch;
 pub mod budget;
+pub mod check;
 pub mod connect;
 pub mod destination;
 pub mod guard;
@@ -19,6 +20,7 @@ pub mod replicator;
 pub mod retry;
 pub mod state;
 pub mod value;
+pub mod visibility;
 
 mod error;
 #[cfg(test)]
