@@ -22,7 +22,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
                   columns, which database and how often stands in one resource of kind SalesforceReplicator. On a \
                   Kubernetes cluster the operator does what it says; here a file with the same resource is enough.",
     after_help = "Start here:\n  \
-                  salesforce-replicator objects --username ann@acme.example\n  \
+                  salesforce-replicator init > crm.yaml\n  \
+                  salesforce-replicator check -f crm.yaml\n  \
                   salesforce-replicator fields Contact -f crm.yaml\n  \
                   salesforce-replicator plan -f crm.yaml\n  \
                   salesforce-replicator preview -f crm.yaml\n  \
@@ -44,7 +45,8 @@ pub(crate) struct Arguments {
 
 const LONG_HELP: &str = "\
 Start here:
-  salesforce-replicator objects --username ann@acme.example
+  salesforce-replicator init > crm.yaml
+  salesforce-replicator check -f crm.yaml
   salesforce-replicator fields Contact -f crm.yaml
   salesforce-replicator plan -f crm.yaml
   salesforce-replicator preview -f crm.yaml
@@ -116,6 +118,10 @@ pub(crate) enum LogFormat {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Write a first file, from answers or flags
+    Init(Init),
+    /// Look at everything that a run needs: login, rights, each object and field, the database. Writes nothing
+    Check(Check),
     /// Replicate what a file says, without Kubernetes
     Run(Run),
     /// Show what would be made: tables, columns, indexes, API calls a day; and what is wrong. Writes nothing
@@ -249,6 +255,78 @@ pub(crate) enum Kind {
     Reconcile,
     /// Every record read again.
     Refresh,
+}
+
+/// Write a first file.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Asks on a terminal for what no flag says; the file goes to standard output and the questions to standard error. It holds \
+no secret: it names Secrets, and its comments say which keys they need.
+
+With a user and a password (SFR_PASSWORD and SFR_SECURITY_TOKEN in the environment, or typed when asked) the org is asked \
+which objects it has. Without them nothing is looked up.
+
+Examples:
+  salesforce-replicator init > crm.yaml
+  salesforce-replicator init --yes --object Contact --object Account --file crm.db > crm.yaml
+  salesforce-replicator init --yes --name people --namespace telephony --database postgres > people.yaml")]
+pub(crate) struct Init {
+    /// Ask nothing: what no flag says has its default.
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Name of the resource; the names of its Secrets begin with it. Default: crm.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// Its namespace on a Kubernetes cluster. Default: that of kubectl.
+    #[arg(long, value_name = "NAMESPACE")]
+    pub(crate) namespace: Option<String>,
+    /// Where to log in. Default: https://login.salesforce.com.
+    #[arg(long, value_name = "URL", env = "SFR_LOGIN_URL")]
+    pub(crate) login_url: Option<String>,
+    /// As whom. It stands in a comment only: the Secret has it.
+    #[arg(long, value_name = "USER")]
+    pub(crate) username: Option<String>,
+    /// An object, by API name; may be given several times. Default: Contact and Account.
+    #[arg(long = "object", value_name = "OBJECT")]
+    pub(crate) objects: Vec<String>,
+    /// The database. Default: sqlite, or postgres with --schema.
+    #[arg(long, value_enum)]
+    pub(crate) database: Option<Database>,
+    /// The schema in PostgreSQL. Default: salesforce.
+    #[arg(long, value_name = "SCHEMA", conflicts_with = "file")]
+    pub(crate) schema: Option<String>,
+    /// The file of SQLite. Default: the resource's name with .db.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<String>,
+    /// How often, from start to start. Default: 5m.
+    #[arg(long, value_name = "PERIOD")]
+    pub(crate) interval: Option<String>,
+}
+
+/// Databases that a first file can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Database {
+    /// PostgreSQL 13 or newer.
+    Postgres,
+    /// A file.
+    Sqlite,
+}
+
+/// Look at everything that a run needs.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Logs in, asks what the user may see, looks at each object and field, sends each `where` with a limit of one record, and \
+reads the database's catalogue. Where something is wrong it goes on with the rest, and tells all of it at once: what is \
+wrong, and how to mend it. The exit code is that of the worst finding; a warning is none.
+
+Examples:
+  salesforce-replicator check -f crm.yaml
+  salesforce-replicator check -f crm.yaml --secrets /run/secrets
+  salesforce-replicator check -f crm.yaml -o json | jq -r '.findings[] | select(.verdict == \"Problem\") | .message'")]
+pub(crate) struct Check {
+    /// Which resource.
+    #[command(flatten)]
+    pub(crate) source: RequiredSource,
 }
 
 /// Show what would be made.
@@ -397,6 +475,9 @@ mod tests {
             "run -f a.yaml --once --confirm-deletes Contact",
             "run -f a.yaml --once --adopt crm",
             "plan --name crm",
+            "check",
+            "init --schema a --file b",
+            "init --database mysql",
             "preview -f a.yaml --rows 0",
             "preview -f a.yaml --rows 201",
             "objects",

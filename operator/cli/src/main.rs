@@ -74,6 +74,8 @@ fn execute(Arguments { command, global }: Arguments) -> Result<Exit, Failure> {
         | Command::Preview(_)
         | Command::Objects(_)
         | Command::Fields(_)
+        | Command::Check(_)
+        | Command::Init(_)
         | Command::Crd
         | Command::Completions { .. } => Voice::Quiet,
     };
@@ -97,6 +99,8 @@ fn execute(Arguments { command, global }: Arguments) -> Result<Exit, Failure> {
         Command::Run(run) => block_on(Box::pin(command::run::run(run, &context))),
         Command::Plan(plan) => block_on(Box::pin(command::plan::plan(plan, &context))),
         Command::Preview(preview) => block_on(Box::pin(command::preview::preview(preview, &context))),
+        Command::Check(check) => block_on(Box::pin(command::check::check(check, &context))),
+        Command::Init(init) => block_on(Box::pin(command::init::init(init, &context))),
         Command::Objects(objects) => block_on(Box::pin(command::discover::objects(objects, &context))),
         Command::Fields(fields) => block_on(Box::pin(command::discover::fields(fields, &context))),
     }

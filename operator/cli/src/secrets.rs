@@ -173,7 +173,7 @@ impl connect::Secrets for Secrets {
 }
 
 /// The variable of a key of a secret.
-fn variable_name(name: &str, key: &str) -> String {
+pub(crate) fn variable_name(name: &str, key: &str) -> String {
     let plain = |text: &str| -> String {
         text.chars()
             .map(|character| {

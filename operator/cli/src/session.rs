@@ -4,6 +4,7 @@ use std::{env, path::PathBuf, sync::Arc};
 
 use indicatif::MultiProgress;
 use replication::{
+    check::{self, Checkup},
     connect::{Options, Session},
     plan,
     progress::{Observer, Silent},
@@ -92,6 +93,11 @@ impl Prepared {
         plan::check_settings(&self.resource.spec).map_err(replication::Error::Plan)?;
         self.secrets.check(&self.resource.spec)?;
         Ok(Box::pin(Session::open(&self.resource.spec, &self.secrets, &self.options)).await?)
+    }
+
+    /// Looks at everything that a run needs, and goes on where something is wrong. Writes nothing.
+    pub(crate) async fn check(&self) -> Checkup {
+        Box::pin(check::check(&self.resource.spec, &self.secrets, &self.options)).await
     }
 
     /// A client of the resource's org alone.

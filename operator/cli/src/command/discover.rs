@@ -168,7 +168,7 @@ pub(crate) async fn fields(arguments: Fields, context: &Context) -> Result<Exit,
 }
 
 /// The API name of an object that was named in any case.
-fn find_object(wanted: &str, listed: &[ObjectSummary]) -> Result<String, Failure> {
+pub(crate) fn find_object(wanted: &str, listed: &[ObjectSummary]) -> Result<String, Failure> {
     if let Some(object) = listed.iter().find(|object| object.name.eq_ignore_ascii_case(wanted)) {
         return Ok(object.name.clone());
     }

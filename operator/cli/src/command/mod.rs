@@ -1,6 +1,8 @@
 //! The commands, one file each.
 
+pub(crate) mod check;
 pub(crate) mod discover;
+pub(crate) mod init;
 pub(crate) mod plan;
 pub(crate) mod preview;
 pub(crate) mod run;
