@@ -42,7 +42,7 @@
 //! that is there with the same reason is left alone. A record without Id or stamp is still [`Error::Value`](crate::Error::Value).
 //!
 //! **A listing** goes by [`ObjectTable::compare`], stretch by stretch in ascending order of Ids (bytewise). Rows of the table
-//! that a stretch should have had and lacks, marked ones and those whose delete is pending apart, are noted in `_surplus_row`: candidates only, which the
+//! that a stretch should have had and lacks, marked ones apart, are noted in `_surplus_row`: candidates only, which the
 //! engine reads by Id before they leave. A stretch from the beginning forgets what an earlier listing noted, and so does the
 //! first commit whose checkpoint has no listing.
 //!

@@ -23,7 +23,7 @@
 //! crashes; candidates are as few as the surplus. Truncating and filling anew, or swapping tables: readers would see an
 //! empty table, and views and grants of others would be gone.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 
@@ -340,6 +340,8 @@ impl Pass<'_, '_> {
             segments.commit(&self.checkpoint).await?;
             let ids = segments.table().surplus(after.as_deref(), SURPLUS).await?;
             let Some(last) = ids.last().cloned() else { break };
+            let noted = pending_until(segments.table(), after.as_deref(), &last).await?;
+            let ids: Vec<String> = ids.into_iter().filter(|id| !noted.contains(id)).collect();
             let settled = segments.settle(&self.checkpoint, &ids).await?;
             self.context.drifted(Drift {
                 surplus: if self.drift_before.is_some() { settled.left } else { 0 },
@@ -349,6 +351,23 @@ impl Pass<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// The Ids of pending deletes behind one Id and up to another.
+async fn pending_until<T: ObjectTable>(table: &mut T, after: Option<&str>, until: &str) -> Result<BTreeSet<String>> {
+    let mut noted = BTreeSet::new();
+    let mut after = after.map(str::to_owned);
+    loop {
+        let ids = table.pending(after.as_deref(), SURPLUS).await?;
+        let Some(last) = ids.last().cloned() else { break };
+        let is_beyond = last.as_str() >= until;
+        noted.extend(ids);
+        if is_beyond {
+            break;
+        }
+        after = Some(last);
+    }
+    Ok(noted)
 }
 
 /// The records of a batch as a listing has them. One without a readable stamp differs from every row.
