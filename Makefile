@@ -5,6 +5,8 @@ CARGO ?= cargo
 BINARY = $(abspath $(or $(CARGO_TARGET_DIR),target))/debug/salesforce-replicator
 DEMO_CONTACTS ?= 10000
 DEMO_ACCOUNTS ?= 2000
+# Lives of an org that test-long tries for each of the two destinations.
+SEEDS ?= 500
 
 .DEFAULT_GOAL := help
 .PHONY: help
@@ -31,13 +33,16 @@ install: ## build it and put it on cargo's path
 
 ##@ Check
 
-.PHONY: test check compiler fmt-check test-rust test-clients measure lint fmt fmt-check deny advisories drift
+.PHONY: test check compiler fmt-check test-rust test-long test-clients measure lint fmt fmt-check deny advisories drift
 test: check test-clients test-rust ## everything that CI checks: the cheap checks first, then the tests
 
 check: compiler fmt-check lint deny drift ## the cheap checks alone
 
 test-rust: compiler ## all Rust tests, beside a throw-away PostgreSQL; ARGS= goes to cargo test instead of --workspace
 	$(if $(ARGS),,SFR_TEST_BINARY=$(BINARY)) scripts/with-postgres $(CARGO) test $(if $(ARGS),$(ARGS),--workspace)
+
+test-long: compiler ## a thousand random lives of an org, each compared to the last value; SEEDS= for each database (500)
+	SFR_TEST_SEEDS=$(SEEDS) scripts/with-postgres $(CARGO) test --release --package e2e chaos:: -- --nocapture
 
 test-clients: ## public Salesforce clients (Python, JavaScript) against the simulator
 	tests/simulator/tests/clients/run

@@ -79,8 +79,12 @@ pub(crate) fn normal(database: &Database, field_type: &str, value: &str) -> Stri
         "boolean" => matches!(value, "true" | "t" | "1").to_string(),
         "int" | "long" | "double" | "currency" | "percent" => match database {
             Database::Postgres { .. } => decimal(value),
-            // NUMERIC of SQLite keeps 15 digits: both sides as the nearest double; -0 plus 0 is 0.
-            Database::Sqlite { .. } => format!("{:e}", value.parse::<f64>().expect("a number") + 0.0),
+            // NUMERIC of SQLite keeps 15 digits: both sides as the nearest double; -0 plus 0 is 0. What is no number at all
+            // is wrong and is shown as it is.
+            Database::Sqlite { .. } => match value.parse::<f64>() {
+                Ok(number) => format!("{:e}", number + 0.0),
+                Err(_) => value.to_owned(),
+            },
         },
         "datetime" => {
             let value = if value.contains('T') {

@@ -28,7 +28,7 @@ pub enum Database {
 pub type Cell = Option<String>;
 
 impl Database {
-    /// A new PostgreSQL database.
+    /// A new PostgreSQL database for the binary.
     ///
     /// # Panics
     /// Where no server is at hand.
@@ -36,6 +36,14 @@ impl Database {
         // The first who needs the binary waits for its build, and the thread with it: longer than a server waits for
         // somebody who is about to log in.
         binary::path();
+        Self::postgres_alone(name).await
+    }
+
+    /// A new PostgreSQL database for a test that does without the binary.
+    ///
+    /// # Panics
+    /// Where no server is at hand.
+    pub async fn postgres_alone(name: &str) -> Self {
         let server = std::env::var(POSTGRES).unwrap_or_else(|_| {
             panic!("{POSTGRES} is not set: run the tests by `make test-rust` or `scripts/with-postgres`")
         });

@@ -13,9 +13,13 @@
 )]
 
 pub mod binary;
+pub mod column;
 pub mod compare;
+pub mod condition;
 pub mod database;
 pub mod replica;
 pub mod resource;
 pub mod scramble;
 pub mod stage;
+pub mod story;
+pub mod truth;

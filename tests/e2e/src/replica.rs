@@ -1,23 +1,26 @@
 //! What the tables have to hold, kept up from run to run.
 //!
 //! The org alone does not say what a table has to hold: with the delete modes `Mark` and `Ignore` it holds rows that the
-//! org has no more, and a linked column or a formula holds what it was when the record itself changed last, as long as
-//! nobody reads the record again. So the expectation is carried along: after each run it is brought up to the org as it
-//! is then, and compared with the tables.
+//! org has no more, and a formula holds what it was when the record itself changed last, as long as nobody reads the record
+//! again. So the expectation is carried along: after each run it is brought up to the org as it is then, and compared with
+//! the tables.
 //!
-//! * A column that is the record's own is what the org has, always.
-//! * A **derived** one (a parent's value, a URL with one, a formula) is what the org has where the record changed since
-//!   the last look; else it is that or what it was.
-//! * A deleted record leaves (`Remove`), stays with `is_deleted`, the stamp of its deletion and its other values as they
-//!   were (`Mark`), or stays as it was (`Ignore`). One that came and went between two runs was never there.
+//! * A column that is the record's own is what the org has, always; so is a parent's value, which a changed parent brings.
+//! * What only a Refresh brings (a formula, a value of parents of several types) is what the org has where the record changed
+//!   since the last look; else it is that or what it was.
+//! * A record that is deleted, or is not to be in the table any more, leaves (`Remove`), stays with `is_deleted`, the stamp
+//!   of its deletion and its other values as they were (`Mark`), or stays as it was (`Ignore`). One that came and went between
+//!   two runs was never there.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use simulator::{Control, Row, data::Content, schema::Schema};
+use simulator::{Control, Row, schema::Schema};
 
 use crate::{
+    column::{Arrives, Column, Records, Source, own},
     compare::normal,
+    condition::Meets,
     database::{Cell, Database},
 };
 
@@ -34,6 +37,8 @@ struct Table {
     name: String,
     deletes: Deletes,
     columns: Vec<Column>,
+    /// Which records the table is to hold.
+    meets: Option<Meets>,
     rows: BTreeMap<String, Expected>,
 }
 
@@ -42,39 +47,6 @@ enum Deletes {
     Remove,
     Mark,
     Ignore,
-}
-
-#[derive(Debug)]
-struct Column {
-    name: String,
-    source: Source,
-    /// As describe calls it.
-    field_type: String,
-    derived: bool,
-}
-
-#[derive(Debug)]
-enum Source {
-    Field(String),
-    Parent(Parent),
-    Template(Vec<Piece>),
-    Empty,
-    IsDeleted,
-    DeletedAt,
-}
-
-#[derive(Debug)]
-struct Parent {
-    reference: String,
-    objects: Vec<String>,
-    field: String,
-}
-
-#[derive(Debug)]
-enum Piece {
-    Literal(String),
-    Field(String),
-    Parent(Parent),
 }
 
 #[derive(Debug)]
@@ -101,8 +73,6 @@ pub enum Since {
     Unrest,
 }
 
-type Records = BTreeMap<String, BTreeMap<String, Row>>;
-
 impl Replica {
     /// Of a resource whose `plan -o json` this is.
     ///
@@ -115,6 +85,15 @@ impl Replica {
             database: database.clone(),
             tables,
         }
+    }
+
+    /// Only records that meet this are to be in the table of an object.
+    ///
+    /// # Panics
+    /// Where the resource does not have the object.
+    pub fn restrict(&mut self, object: &str, meets: Meets) {
+        let table = self.tables.iter_mut().find(|table| table.object == object);
+        table.expect("an object of the resource").meets = Some(meets);
     }
 
     /// Brings the expectation up to the org as it is, and fails where the tables are something else.
@@ -157,27 +136,14 @@ impl Table {
             name: text(&object["table"]),
             object: name,
             columns,
+            meets: None,
             rows: BTreeMap::new(),
         }
     }
 
     /// Objects whose values are linked.
     fn parents(&self) -> Vec<&str> {
-        let mut names = Vec::new();
-        for column in &self.columns {
-            match &column.source {
-                Source::Parent(parent) => names.extend(parent.objects.iter().map(String::as_str)),
-                Source::Template(pieces) => {
-                    for piece in pieces {
-                        if let Piece::Parent(parent) = piece {
-                            names.extend(parent.objects.iter().map(String::as_str));
-                        }
-                    }
-                }
-                Source::Field(_) | Source::Empty | Source::IsDeleted | Source::DeletedAt => {}
-            }
-        }
-        names
+        self.columns.iter().flat_map(Column::parents).collect()
     }
 
     fn observe(&mut self, database: &Database, records: &Records, since: Since) {
@@ -185,7 +151,7 @@ impl Table {
         for (id, row) in org {
             let stamp = own(row, "SystemModstamp").map(|stamp| normal(database, "datetime", &stamp));
             let known = self.rows.get_mut(id);
-            if row.deleted {
+            if row.deleted || self.meets.is_some_and(|meets| !meets(row, records)) {
                 match (self.deletes, known) {
                     (_, None) => {}
                     (Deletes::Remove, Some(_)) => {
@@ -217,7 +183,7 @@ impl Table {
             let cells: Vec<Allowed> = match known {
                 Some(known) if !changed => {
                     let both = self.columns.iter().zip(now).zip(&known.cells);
-                    both.map(|((column, now), before)| column.allowed(now, before))
+                    both.map(|((column, now), before)| allowed(column, now, before))
                         .collect()
                 }
                 Some(_) | None => now.map(Allowed::One).collect(),
@@ -344,130 +310,11 @@ impl Allowed {
     }
 }
 
-impl Column {
-    fn new(column: &Value, object: &str, schema: &Schema) -> Self {
-        let name = column["name"].as_str().expect("a name").to_owned();
-        let own = |source, field_type: &str, derived| Self {
-            name: name.clone(),
-            source,
-            field_type: field_type.to_owned(),
-            derived,
-        };
-        let source = match (name.as_str(), column["source"].as_str()) {
-            ("is_deleted", Some(text)) if text.contains(' ') => return own(Source::IsDeleted, "boolean", false),
-            ("deleted_at", Some(text)) if text.contains(' ') => return own(Source::DeletedAt, "datetime", false),
-            (_, None) => return own(Source::Empty, "string", false),
-            (_, Some(source)) => source,
-        };
-        if source.starts_with("http") {
-            let pieces = pieces(source, object, schema);
-            let derived = pieces.iter().any(|piece| matches!(piece, Piece::Parent(_)));
-            return own(Source::Template(pieces), "string", derived);
-        }
-        if source.contains('.') {
-            let (parent, field_type) = parent(source, object, schema);
-            return own(Source::Parent(parent), &field_type, true);
-        }
-        let field = schema.object(object).and_then(|object| object.field(source));
-        let field = field.unwrap_or_else(|| panic!("{object} has no field {source}"));
-        own(
-            Source::Field(field.name.clone()),
-            field.field_type.as_str(),
-            // Case.ContactEmail and its like are no formulas to describe, and follow their contact all the same.
-            field.calculated || matches!(field.content, Content::ParentValue { .. }),
-        )
+/// What a column of a record that did not change itself may hold.
+fn allowed(column: &Column, now: Cell, before: &Allowed) -> Allowed {
+    match (column.arrives, before) {
+        (Arrives::WithRecord | Arrives::WithParent, _) => Allowed::One(now),
+        (Arrives::Refreshed, Allowed::One(before)) => Allowed::Either(before.clone(), now),
+        (Arrives::Refreshed, Allowed::Either(..) | Allowed::Any) => Allowed::Any,
     }
-
-    fn value(&self, row: &Row, records: &Records) -> Cell {
-        match &self.source {
-            Source::Field(field) => own(row, field),
-            Source::Parent(parent) => parent.value(row, records),
-            Source::Template(pieces) => {
-                let mut url = String::new();
-                for piece in pieces {
-                    let value = match piece {
-                        Piece::Literal(text) => {
-                            url += text;
-                            continue;
-                        }
-                        Piece::Field(field) => own(row, field),
-                        Piece::Parent(parent) => parent.value(row, records),
-                    };
-                    url += &encoded(&value.filter(|value| !value.is_empty())?);
-                }
-                Some(url)
-            }
-            Source::IsDeleted => Some("false".into()),
-            Source::Empty | Source::DeletedAt => None,
-        }
-    }
-
-    fn allowed(&self, now: Cell, before: &Allowed) -> Allowed {
-        match before {
-            _ if !self.derived => Allowed::One(now),
-            Allowed::One(before) => Allowed::Either(before.clone(), now),
-            Allowed::Either(..) | Allowed::Any => Allowed::Any,
-        }
-    }
-}
-
-impl Parent {
-    fn value(&self, row: &Row, records: &Records) -> Cell {
-        let id = own(row, &self.reference)?;
-        let parent = self.objects.iter().find_map(|object| records.get(object)?.get(&id))?;
-        own(parent, &self.field)
-    }
-}
-
-/// `Account.Name` of Contact, and its type.
-fn parent(path: &str, object: &str, schema: &Schema) -> (Parent, String) {
-    let (relationship, field) = path.split_once('.').expect("one level up");
-    let child = schema.object(object).expect("the object is there");
-    let reference = child
-        .relationship(relationship)
-        .unwrap_or_else(|| panic!("{object} has no {relationship}"));
-    let target = schema.object(&reference.reference_to[0]).expect("the parent is there");
-    let target_field = target
-        .field(field)
-        .unwrap_or_else(|| panic!("{} has no {field}", target.name));
-    let parent = Parent {
-        reference: reference.name.clone(),
-        objects: reference.reference_to.clone(),
-        field: target_field.name.clone(),
-    };
-    (parent, target_field.field_type.as_str().to_owned())
-}
-
-/// A template in its parts.
-fn pieces(template: &str, object: &str, schema: &Schema) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut rest = template;
-    while let Some((literal, tail)) = rest.split_once('{') {
-        let (name, after) = tail.split_once('}').expect("braces are closed");
-        pieces.push(Piece::Literal(literal.to_owned()));
-        pieces.push(if name.contains('.') {
-            Piece::Parent(parent(name, object, schema).0)
-        } else {
-            Piece::Field(name.to_owned())
-        });
-        rest = after;
-    }
-    pieces.push(Piece::Literal(rest.to_owned()));
-    pieces
-}
-
-/// RFC 3986, 2.3: all but the unreserved characters.
-fn encoded(value: &str) -> String {
-    let mut text = String::new();
-    for byte in crate::compare::lines(value).bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(byte)),
-            _ => text.extend(["%", &format!("{byte:02X}")]),
-        }
-    }
-    text
-}
-
-fn own(row: &Row, field: &str) -> Cell {
-    row.fields.get(field).cloned().flatten()
 }

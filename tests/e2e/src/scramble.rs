@@ -2,50 +2,26 @@
 //!
 //! A seed gives the same changes again (`SFR_TEST_SEED`), as far as the order of changes and runs is the test's: what is
 //! changed while a run reads depends on the machine.
+//!
+//! A scramble is tame or [wild](Scramble::wild). A tame one makes no change that an Incremental alone would miss: its
+//! transactions commit within the overlap, and what it deletes lies in the recycle bin. A wild one does what an org does.
+
+mod values;
+
+use std::collections::BTreeMap;
 
 use fastrand::Rng;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use simulator::{
     Control, CursorRows, LocatorForm, Stamps, Transaction, Transfer, WriteError,
     schema::{Field, FieldType, Object, Schema},
 };
 
+use self::values::{is_written, pick, value};
+use crate::story::Story;
+
 /// Variable with the seed to replay.
 const SEED: &str = "SFR_TEST_SEED";
-
-/// Texts that somebody once lost on the way from one system to another.
-const TEXTS: [&str; 30] = [
-    "Müller & Söhne GmbH",
-    "O'Brien",
-    "\"quoted\"",
-    "a,b;c\td",
-    "two\nlines",
-    "two\r\nlines, of DOS",
-    "an old\rMac",
-    " blank before",
-    "blank behind ",
-    "  ",
-    "<b>bold</b> &amp; &lt;",
-    "]]>",
-    "\\N",
-    "\\",
-    "\\.",
-    "NULL",
-    "null",
-    "0",
-    "-",
-    "true",
-    "😀 👩‍👩‍👧",
-    "日本語",
-    "العربية",
-    "e\u{301} and é",
-    "\u{feff}mark",
-    "%41%",
-    "{Id}",
-    "$1 ?1 :a",
-    "'; DROP TABLE contact; --",
-    "\u{a0}no\u{a0}break\u{2028}line",
-];
 
 /// A source of changes.
 #[derive(Debug)]
@@ -55,6 +31,10 @@ pub struct Scramble {
     rng: Rng,
     objects: Vec<String>,
     open: Vec<Open>,
+    wild: bool,
+    /// Values that matter, by object and field.
+    favoured: BTreeMap<String, Vec<(String, Vec<String>)>>,
+    story: Story,
     /// Changes that were made, and those that the org refused.
     counts: (u64, u64),
 }
@@ -62,8 +42,18 @@ pub struct Scramble {
 #[derive(Debug)]
 struct Open {
     transaction: Transaction,
+    begun: Timestamp,
     /// Runs that it has seen.
     runs: u32,
+}
+
+/// Who changes rows.
+#[derive(Debug, Clone, Copy)]
+enum Writer<'a> {
+    /// Each change at once.
+    Org(&'a Control),
+    /// All of them with its commit.
+    Transaction(&'a Transaction),
 }
 
 /// A late commit arrives while it is within the overlap (10 minutes by default): so far the clock may move while a
@@ -73,12 +63,27 @@ const MOST_WHILE_OPEN: i64 = 200;
 /// Runs that a transaction outlives.
 const LATEST: u32 = 2;
 
+/// How old a transaction of a wild scramble becomes.
+const OLDEST: SignedDuration = SignedDuration::from_mins(30);
+
+/// Fields of a test's own begin so; they are changed more often than others.
+pub const OWN_FIELDS: &str = "Chaos";
+
+/// The seed of the environment, if it has one.
+///
+/// # Panics
+/// Where the variable is no number.
+pub fn given_seed() -> Option<u64> {
+    let seed = std::env::var(SEED).ok()?;
+    Some(seed.parse().expect("a seed is a number"))
+}
+
 /// The seed to use: that of the environment, else a new one. Tell it before anything can fail.
 ///
 /// # Panics
 /// Where the variable is no number.
 pub fn seed() -> u64 {
-    std::env::var(SEED).map_or_else(|_| fastrand::u64(..), |seed| seed.parse().expect("a seed is a number"))
+    given_seed().unwrap_or_else(|| fastrand::u64(..))
 }
 
 impl Scramble {
@@ -90,8 +95,39 @@ impl Scramble {
             rng: Rng::with_seed(seed),
             objects: objects.iter().map(ToString::to_string).collect(),
             open: Vec::new(),
+            wild: false,
+            favoured: BTreeMap::new(),
+            story: Story::default(),
             counts: (0, 0),
         }
+    }
+
+    /// With late commits of half an hour, hard deletes, emptied recycle bins, converted leads, and formulas that change.
+    #[must_use]
+    pub fn wild(mut self) -> Self {
+        self.wild = true;
+        self
+    }
+
+    /// Tells what it does.
+    #[must_use]
+    pub fn telling(mut self, story: &Story) -> Self {
+        self.story = story.clone();
+        self
+    }
+
+    /// Writes these values often: a condition or a template depends on them.
+    pub fn favour(&mut self, object: &str, field: &str, values: &[&str]) {
+        let values = values.iter().map(ToString::to_string).collect();
+        self.favoured
+            .entry(object.to_owned())
+            .or_default()
+            .push((field.to_owned(), values));
+    }
+
+    /// The schema has changed.
+    pub fn look_again(&mut self) {
+        self.schema = self.org.schema();
     }
 
     /// Changes made, and changes that the org refused.
@@ -118,20 +154,27 @@ impl Scramble {
 
     /// Answers in one of the forms that Salesforce's servers have.
     pub fn vary_settings(&mut self) {
+        let wild = self.wild;
         let rng = &mut self.rng;
         self.org.change_settings(|settings| {
             settings.locator_form = pick(rng, &[LocatorForm::Cursor, LocatorForm::Historic]);
             settings.cursor_rows = pick(rng, &[CursorRows::Live, CursorRows::AsOfQuery]);
             settings.transfer = pick(rng, &[Transfer::Auto, Transfer::ContentLength, Transfer::Chunked]);
             settings.compress = rng.bool();
+            if wild {
+                // Costs most of the time of a small org's answer.
+                settings.compress = rng.u32(..8) == 0;
+                settings.updated_lists_deleted = rng.bool();
+                settings.undeleted_stays_logged = rng.bool();
+                settings.minute_after_truncation = rng.bool();
+            }
         });
     }
 
-    /// So many changes, and the end of transactions that are old enough.
+    /// So many changes.
     pub fn work(&mut self, changes: u32) {
         for _ in 0..changes {
-            let place = self.rng.usize(..self.objects.len());
-            let object = self.objects[place].clone();
+            let object = pick(&mut self.rng, &self.objects);
             match self.change(&object) {
                 Ok(()) => self.counts.0 += 1,
                 Err(_) => self.counts.1 += 1,
@@ -144,16 +187,65 @@ impl Scramble {
     /// # Panics
     /// Where a transaction that is open cannot end.
     pub fn after_run(&mut self) {
-        for open in std::mem::take(&mut self.open) {
-            let runs = open.runs + 1;
-            let transaction = open.transaction;
-            if runs < LATEST && self.rng.bool() {
-                self.open.push(Open { transaction, runs });
-            } else if self.rng.u32(..8) == 0 {
-                transaction.roll_back().expect("it is open");
+        for mut open in std::mem::take(&mut self.open) {
+            open.runs += 1;
+            if open.runs < LATEST && self.rng.bool() {
+                self.open.push(open);
             } else {
-                transaction.commit().expect("it is open");
+                self.end(open);
             }
+        }
+    }
+
+    /// Some of the transactions end.
+    ///
+    /// # Panics
+    /// Where a transaction that is open cannot end.
+    pub fn end_some(&mut self) {
+        for open in std::mem::take(&mut self.open) {
+            if self.rng.u32(..3) == 0 {
+                self.end(open);
+            } else {
+                self.open.push(open);
+            }
+        }
+    }
+
+    /// The clock is about to move: transactions that would be older than half an hour then end before.
+    ///
+    /// # Panics
+    /// Where a transaction that is open cannot end.
+    pub fn before_time_passes(&mut self, by: SignedDuration) {
+        let now = self.org.now();
+        for open in std::mem::take(&mut self.open) {
+            if now.duration_since(open.begun) + by > OLDEST {
+                self.end(open);
+            } else {
+                self.open.push(open);
+            }
+        }
+    }
+
+    /// All transactions end.
+    ///
+    /// # Panics
+    /// Where a transaction that is open cannot end.
+    pub fn end_all(&mut self) {
+        for open in std::mem::take(&mut self.open) {
+            self.end(open);
+        }
+    }
+
+    fn end(&mut self, open: Open) {
+        let Open { transaction, begun, .. } = open;
+        let number = transaction.number();
+        if self.rng.u32(..8) == 0 {
+            self.story.tell(format!("transaction {number} rolls back"));
+            transaction.roll_back().expect("it is open");
+        } else {
+            let age = self.org.now().duration_since(begun);
+            self.story.tell(format!("transaction {number} commits after {age:#}"));
+            transaction.commit().expect("it is open");
         }
     }
 
@@ -161,64 +253,160 @@ impl Scramble {
         let schema = self.schema.clone();
         let described = schema.object(object).expect("the object is there");
         let org = self.org.clone();
+        if self.wild && self.rng.u32(..10) == 0 {
+            return self.wild_change(&Writer::Org(&org), described);
+        }
         match self.rng.u32(..100) {
-            0..35 => {
-                let id = self.row(object, false)?;
-                let values = self.values(described, 5);
-                org.update(object, &id, &borrowed(&values))
-            }
-            35..45 => {
-                let id = self.row(object, false)?;
-                let values = self.values(described, 2);
-                org.update_with(object, &id, &borrowed(&values), Stamps::SystemModstamp)
-            }
-            45..60 => {
-                let values = self.whole_row(described);
-                org.create(object, &borrowed(&values)).map(drop)
-            }
-            60..75 => {
-                let id = self.row(object, false)?;
-                org.delete(object, &id)
-            }
-            75..85 => {
-                let id = self.row(object, true)?;
-                org.undelete(object, &id)
-            }
-            85..90 => {
-                let (master, loser) = (self.row(object, false)?, self.row(object, false)?);
-                org.merge(object, &master, &[&loser])
-            }
+            0..90 => self.single(&Writer::Org(&org), described),
             90..95 => self.burst(described),
             _ => self.slow_job(described),
         }
     }
 
+    /// One change as people make them every day.
+    fn single(&mut self, writer: &Writer<'_>, described: &Object) -> Result<(), WriteError> {
+        let object = described.name.as_str();
+        match self.rng.u32(..90) {
+            0..35 => {
+                let id = self.row(object, false)?;
+                let values = self.values(described, 5);
+                self.told(writer.update(object, &id, &values, Stamps::Both), || {
+                    format!("update {object} {id} {}", names(&values))
+                })
+            }
+            35..45 => {
+                let id = self.row(object, false)?;
+                let values = self.values(described, 2);
+                self.told(writer.update(object, &id, &values, Stamps::SystemModstamp), || {
+                    format!("touch {object} {id} {}", names(&values))
+                })
+            }
+            45..60 => {
+                let values = self.whole_row(described);
+                let made = writer.create(object, &values);
+                let id = made.as_ref().map(String::clone).unwrap_or_default();
+                self.told(made.map(drop), || format!("create {object} {id}"))
+            }
+            60..75 => {
+                let id = self.row(object, false)?;
+                self.told(writer.delete(object, &id), || format!("delete {object} {id}"))
+            }
+            75..85 => {
+                let id = self.row(object, true)?;
+                self.told(writer.undelete(object, &id), || format!("undelete {object} {id}"))
+            }
+            _ => {
+                let (master, loser) = (self.row(object, false)?, self.row(object, false)?);
+                self.told(writer.merge(object, &master, &loser), || {
+                    format!("merge {object} {loser} into {master}")
+                })
+            }
+        }
+    }
+
+    /// One change of those that leave no stamp behind, or no row.
+    fn wild_change(&mut self, writer: &Writer<'_>, described: &Object) -> Result<(), WriteError> {
+        let object = described.name.as_str();
+        match self.rng.u32(..20) {
+            0..10 if described.deletable => {
+                let deleted = self.rng.bool();
+                let id = self.row(object, deleted)?;
+                self.told(writer.hard_delete(object, &id), || format!("hard delete {object} {id}"))
+            }
+            10 => {
+                let emptied = self.org.empty_bin(object);
+                self.told(emptied.map(drop), || format!("empty the recycle bin of {object}"))
+            }
+            11 => {
+                let purged = self.org.purge_delete_log(object);
+                self.told(purged, || format!("purge the delete log of {object}"))
+            }
+            12..16 => {
+                let Ok(id) = self.row("Lead", false) else { return Ok(()) };
+                self.told(writer.convert(&id), || format!("convert Lead {id}"))
+            }
+            _ => {
+                let formulas = described.fields.iter().filter(|field| field.calculated);
+                let formulas: Vec<&Field> = formulas.collect();
+                if formulas.is_empty() {
+                    return Ok(());
+                }
+                let field = pick(&mut self.rng, &formulas);
+                let id = self.row(object, false)?;
+                let values = vec![(field.name.clone(), value(&mut self.rng, field))];
+                self.told(writer.update(object, &id, &values, Stamps::Neither), || {
+                    format!("formula {object} {id} {}", names(&values))
+                })
+            }
+        }
+    }
+
+    fn told(&self, done: Result<(), WriteError>, what: impl FnOnce() -> String) -> Result<(), WriteError> {
+        match &done {
+            Ok(()) => self
+                .story
+                .tell(format!("{} {}", self.org.now().strftime("%d %H:%M:%S"), what())),
+            Err(refused) => self.story.tell(format!("refused: {} ({})", what(), refused.code)),
+        }
+        done
+    }
+
     /// Many rows change within one second.
     fn burst(&mut self, object: &Object) -> Result<(), WriteError> {
-        self.org.hold_clock(true);
+        let org = self.org.clone();
+        org.hold_clock(true);
         let changed = (0..20).try_for_each(|_| {
             let id = self.row(&object.name, false)?;
             let values = self.values(object, 1);
-            self.org.update(&object.name, &id, &borrowed(&values))
+            self.told(
+                Writer::Org(&org).update(&object.name, &id, &values, Stamps::Both),
+                || format!("burst {} {id} {}", object.name, names(&values)),
+            )
         });
-        self.org.hold_clock(false);
+        org.hold_clock(false);
         changed
     }
 
     /// A transaction changes rows now and commits after a run or two.
     fn slow_job(&mut self, object: &Object) -> Result<(), WriteError> {
+        let begun = self.org.now();
         let transaction = self.org.begin();
-        let mut work = || {
-            let values = self.whole_row(object);
-            transaction.create(&object.name, &borrowed(&values))?;
-            let id = self.row(&object.name, false)?;
-            transaction.update(&object.name, &id, &borrowed(&self.values(object, 3)))?;
-            let id = self.row(&object.name, false)?;
-            transaction.delete(&object.name, &id)
+        self.story.tell(format!("transaction {} begins", transaction.number()));
+        let writer = Writer::Transaction(&transaction);
+        let worked = if self.wild {
+            let changes = self.rng.u32(1..6);
+            let worked = (0..changes).try_for_each(|_| {
+                let schema = self.schema.clone();
+                let name = pick(&mut self.rng, &self.objects);
+                let object = schema.object(&name).unwrap_or(object);
+                if self.rng.u32(..8) == 0 {
+                    let id = self.row(&object.name, false)?;
+                    let deleted = writer.hard_delete(&object.name, &id);
+                    return self.told(deleted, || format!("hard delete {} {id}", object.name));
+                }
+                self.single(&writer, object)
+            });
+            self.story.tell(format!("transaction {} goes on", transaction.number()));
+            worked
+        } else {
+            self.tame_job(&writer, object)
         };
-        let worked = work();
-        self.open.push(Open { transaction, runs: 0 });
+        self.open.push(Open {
+            transaction,
+            begun,
+            runs: 0,
+        });
         worked
+    }
+
+    fn tame_job(&mut self, writer: &Writer<'_>, object: &Object) -> Result<(), WriteError> {
+        let values = self.whole_row(object);
+        writer.create(&object.name, &values)?;
+        let id = self.row(&object.name, false)?;
+        let values = self.values(object, 3);
+        writer.update(&object.name, &id, &values, Stamps::Both)?;
+        let id = self.row(&object.name, false)?;
+        writer.delete(&object.name, &id)
     }
 
     /// The Id of a row.
@@ -236,12 +424,28 @@ impl Scramble {
     /// New values for up to so many fields.
     fn values(&mut self, object: &Object, most: usize) -> Vec<(String, String)> {
         let fields: Vec<&Field> = object.fields.iter().filter(|field| is_written(field)).collect();
+        let own: Vec<&Field> = fields
+            .iter()
+            .filter(|field| field.name.starts_with(OWN_FIELDS))
+            .copied()
+            .collect();
         let count = self.rng.usize(1..=most);
-        let chosen: Vec<&Field> = (0..count).map(|_| fields[self.rng.usize(..fields.len())]).collect();
-        chosen
-            .into_iter()
-            .map(|field| (field.name.clone(), self.value(field)))
-            .collect()
+        let mut values = Vec::with_capacity(count + 2);
+        for _ in 0..count {
+            let field = pick(&mut self.rng, &fields);
+            values.push((field.name.clone(), self.value(field)));
+        }
+        if !own.is_empty() && self.rng.bool() {
+            let field = pick(&mut self.rng, &own);
+            values.push((field.name.clone(), self.value(field)));
+        }
+        if let Some(favoured) = self.favoured.get(&object.name)
+            && self.rng.bool()
+        {
+            let (field, texts) = pick(&mut self.rng, favoured);
+            values.push((field, pick(&mut self.rng, &texts)));
+        }
+        values
     }
 
     /// Values for a new row: what is required, and half of the others.
@@ -253,113 +457,83 @@ impl Scramble {
                 values.push((field.name.clone(), value));
             }
         }
+        for (field, texts) in self.favoured.get(&object.name).into_iter().flatten() {
+            if self.rng.bool() {
+                values.push((field.clone(), pick(&mut self.rng, texts)));
+            }
+        }
         values
     }
 
     fn value(&mut self, field: &Field) -> String {
-        let rng = &mut self.rng;
-        if field.nillable && rng.u32(..6) == 0 {
+        if field.field_type != FieldType::Reference {
+            return value(&mut self.rng, field);
+        }
+        if field.nillable && self.rng.u32(..6) == 0 {
             return String::new();
         }
-        match field.field_type {
-            FieldType::Boolean => rng.bool().to_string(),
-            FieldType::Int => rng.i32(-999_999..999_999).to_string(),
-            FieldType::Long => rng.i64(..).to_string(),
-            FieldType::Double | FieldType::Currency | FieldType::Percent => number(rng, field),
-            FieldType::Date => format!(
-                "{:04}-{:02}-{:02}",
-                rng.u32(1700..=4000),
-                rng.u32(1..=12),
-                rng.u32(1..=28)
-            ),
-            FieldType::DateTime => {
-                let (day, time) = (rng.u32(1..=28), rng.u32(..60));
-                format!(
-                    "{:04}-{:02}-{day:02}T{:02}:{time:02}:{time:02}Z",
-                    rng.u32(1700..=4000),
-                    rng.u32(1..=12),
-                    rng.u32(..24)
-                )
-            }
-            FieldType::Time => format!(
-                "{:02}:{:02}:{:02}.{:03}Z",
-                rng.u32(..24),
-                rng.u32(..60),
-                rng.u32(..60),
-                rng.u32(..1000)
-            ),
-            FieldType::Picklist | FieldType::Combobox | FieldType::MultiPicklist
-                if !field.picklist_values.is_empty() =>
-            {
-                pick(rng, &field.picklist_values).value
-            }
-            FieldType::Reference => {
-                let target = pick(rng, &field.reference_to);
-                self.row(&target, false).unwrap_or_default()
-            }
-            FieldType::String
-            | FieldType::Picklist
-            | FieldType::MultiPicklist
-            | FieldType::Combobox
-            | FieldType::TextArea
-            | FieldType::Phone
-            | FieldType::Url
-            | FieldType::Email
-            | FieldType::EncryptedString
-            | FieldType::DataCategoryGroupReference
-            | FieldType::Base64
-            | FieldType::AnyType
-            | FieldType::Json
-            | FieldType::ComplexValue
-            | FieldType::Id
-            | FieldType::Location
-            | FieldType::Address => text(rng, field),
+        let target = pick(&mut self.rng, &field.reference_to);
+        self.row(&target, false).unwrap_or_default()
+    }
+}
+
+impl Writer<'_> {
+    fn create(&self, object: &str, values: &[(String, String)]) -> Result<String, WriteError> {
+        let values = borrowed(values);
+        match self {
+            Self::Org(org) => org.create(object, &values),
+            Self::Transaction(transaction) => transaction.create(object, &values),
+        }
+    }
+
+    fn update(&self, object: &str, id: &str, values: &[(String, String)], stamps: Stamps) -> Result<(), WriteError> {
+        let values = borrowed(values);
+        match self {
+            Self::Org(org) => org.update_with(object, id, &values, stamps),
+            Self::Transaction(transaction) => transaction.update_with(object, id, &values, stamps),
+        }
+    }
+
+    fn delete(&self, object: &str, id: &str) -> Result<(), WriteError> {
+        match self {
+            Self::Org(org) => org.delete(object, id),
+            Self::Transaction(transaction) => transaction.delete(object, id),
+        }
+    }
+
+    fn undelete(&self, object: &str, id: &str) -> Result<(), WriteError> {
+        match self {
+            Self::Org(org) => org.undelete(object, id),
+            Self::Transaction(transaction) => transaction.undelete(object, id),
+        }
+    }
+
+    fn hard_delete(&self, object: &str, id: &str) -> Result<(), WriteError> {
+        match self {
+            Self::Org(org) => org.hard_delete(object, id),
+            Self::Transaction(transaction) => transaction.hard_delete(object, id),
+        }
+    }
+
+    fn merge(&self, object: &str, master: &str, loser: &str) -> Result<(), WriteError> {
+        match self {
+            Self::Org(org) => org.merge(object, master, &[loser]),
+            Self::Transaction(transaction) => transaction.merge(object, master, &[loser]),
+        }
+    }
+
+    fn convert(&self, lead: &str) -> Result<(), WriteError> {
+        match self {
+            Self::Org(org) => org.convert_lead(lead).map(drop),
+            Self::Transaction(transaction) => transaction.convert_lead(lead).map(drop),
         }
     }
 }
 
-/// Texts, cut to the field's length, and now and then one that fills it.
-fn text(rng: &mut Rng, field: &Field) -> String {
-    let length = usize::try_from(field.length).expect("a length").clamp(1, 40_000);
-    let piece = pick(rng, &TEXTS);
-    let text: String = match rng.u32(..10) {
-        0 => piece.chars().cycle().take(length).collect(),
-        1..5 => format!("{piece} {}", rng.u32(..)).chars().take(length).collect(),
-        _ => piece.chars().take(length).collect(),
-    };
-    let blank = text.trim().is_empty();
-    if blank && !field.nillable { "x".into() } else { text }
-}
-
-/// A number with as many digits as the field takes, in one of the forms that Salesforce writes.
-fn number(rng: &mut Rng, field: &Field) -> String {
-    let whole = field.precision.saturating_sub(field.scale).clamp(1, 14);
-    let sign = if rng.bool() { "-" } else { "" };
-    let digits = rng.u32(1..=whole);
-    let before = rng.u64(..10_u64.pow(digits));
-    match rng.u32(..6) {
-        0 => "0.0".into(),
-        1 => format!("{sign}{}.{}E{}", rng.u32(1..10), rng.u32(..10), rng.u32(..whole)),
-        2 if field.scale > 2 => format!("{sign}{}.0E-{}", rng.u32(1..10), rng.u32(1..field.scale.min(9))),
-        _ if field.scale == 0 => format!("{sign}{before}.0"),
-        _ => {
-            let scale = usize::try_from(rng.u32(1..=field.scale)).expect("small");
-            let after: String = (0..scale).map(|_| rng.digit(10)).collect();
-            format!("{sign}{before}.{after}")
-        }
-    }
-}
-
-fn is_written(field: &Field) -> bool {
-    let kept = matches!(
-        field.field_type,
-        FieldType::Base64 | FieldType::AnyType | FieldType::ComplexValue | FieldType::Json | FieldType::Id
-    );
-    field.updateable && !field.calculated && !field.auto_number && !kept && !field.field_type.is_compound()
-}
-
-fn pick<T: Clone>(rng: &mut Rng, from: &[T]) -> T {
-    from[rng.usize(..from.len())].clone()
+/// The fields of some values.
+fn names(values: &[(String, String)]) -> String {
+    let names: Vec<&str> = values.iter().map(|(field, _)| field.as_str()).collect();
+    names.join(",")
 }
 
 fn borrowed(values: &[(String, String)]) -> Vec<(&str, &str)> {

@@ -189,6 +189,7 @@ async fn ticks(folder: &Path, database: &Database) {
     let options = Options {
         replicator: "default/crm".into(),
         allow_http: AllowHttp::LoopbackOnly,
+        adopt: None,
         sqlite_directory: folder.to_owned(),
         environment: Environment::new(Arc::new(SystemClock::new()), Arc::new(Silent)),
     };
