@@ -385,6 +385,10 @@ mod tests {
                 vec!["A", "B", "C"],
             ),
             ("NOT NOT A = 1", vec!["A"]),
+            (
+                "(A = 1 OR B = 2) AND ((C = 3) OR (D = 4 AND E = 5)) AND F = 6",
+                vec!["A", "B", "C", "D", "E", "F"],
+            ),
             ("A IN ('x', 'AND B = 1') AND B NOT IN (1,2.5)", vec!["A", "B"]),
             ("M INCLUDES ('a;b', 'c') AND M excludes ('d')", vec!["M", "M"]),
             ("Name LIKE 'A%'", vec!["Name"]),
@@ -473,6 +477,10 @@ mod tests {
             (
                 "A = 1 AND B = 2 OR C = 3",
                 "AND and OR stand side by side at character 17",
+            ),
+            (
+                "A = 1 AND (B = 2 OR C = 3) OR D = 4",
+                "AND and OR stand side by side at character 28",
             ),
             ("A == 1", "a value is expected at character 4, and = stands there"),
             ("'x' = A", "a field is expected at character 1, and a text stands there"),
