@@ -131,8 +131,14 @@ pub async fn check(spec: &SalesforceReplicatorSpec, secrets: &dyn Secrets, optio
     };
     let opened = examination.open(complete.destination).await;
     match opened {
-        Some(Opened::Postgres(postgres)) => Box::pin(examination.with(org, &postgres)).await,
-        Some(Opened::Sqlite(sqlite)) => Box::pin(examination.with(org, &sqlite)).await,
+        Some(Opened::Postgres(postgres)) => {
+            examination.ready("PostgreSQL", postgres.readiness().await);
+            Box::pin(examination.with(org, &postgres)).await;
+        }
+        Some(Opened::Sqlite(sqlite)) => {
+            examination.ready("SQLite", sqlite.readiness().await);
+            Box::pin(examination.with(org, &sqlite)).await;
+        }
         None => Box::pin(examination.without_destination(org)).await,
     }
     examination.checkup
@@ -352,6 +358,20 @@ impl Examination<'_> {
         }
     }
 
+    /// What would refuse a first run.
+    fn ready(&mut self, name: &str, problems: Result<Vec<Error>>) {
+        match problems {
+            Ok(problems) if problems.is_empty() => {
+                let text = format!("{name} can be reached, and no right is missing");
+                self.checkup.add(Verdict::Passed, DESTINATION, text);
+            }
+            Ok(problems) => problems
+                .iter()
+                .for_each(|problem| self.checkup.failed(DESTINATION, problem)),
+            Err(error) => self.checkup.failed(DESTINATION, &error),
+        }
+    }
+
     /// The plan without a database: as for one that has no tables yet.
     async fn without_destination(&mut self, org: Option<Org>) {
         let Some(org) = org else {
@@ -384,21 +404,14 @@ impl Examination<'_> {
 
     /// The plan against the tables that are there, and what their state says.
     async fn with(&mut self, org: Option<Org>, destination: &impl Destination) {
-        let name = destination.capabilities().name;
         let Some(org) = org else {
-            self.checkup
-                .add(Verdict::Passed, DESTINATION, format!("{name} can be reached"));
             self.skip_objects("the org could not be asked");
             return;
         };
         let capabilities = destination.capabilities();
         let tables = plan::tables_needed(self.spec, &org.schema, capabilities);
         let existing = match destination.existing_columns(&tables).await {
-            Ok(existing) => {
-                let text = format!("{name} can be reached");
-                self.checkup.add(Verdict::Passed, DESTINATION, text);
-                existing
-            }
+            Ok(existing) => existing,
             Err(error) => {
                 self.checkup.failed(DESTINATION, &error);
                 BTreeMap::new()

@@ -228,3 +228,24 @@ async fn a_file_that_is_no_resource_is_refused_as_everywhere() {
     let finished = desk.run(&["check", "-f", "crm.yaml"]).await.ended(3);
     assert!(finished.stderr.contains("crm.yaml"), "{finished:?}");
 }
+
+#[tokio::test]
+async fn a_file_that_could_not_be_written_is_told_before_a_run() {
+    let bench = Bench::new().await;
+    written(&bench, "    - {name: Contact}\n", "correct horse");
+    bench
+        .database()
+        .execute_batch("CREATE TABLE _replication_meta (one INTEGER, schema_version INTEGER); INSERT INTO _replication_meta VALUES (1, 99)")
+        .unwrap();
+    let finished = bench.run(&["check", "-f", "crm.yaml"]).await.ended(6);
+    line(&finished, "PROBLEM", "Destination", "version 99");
+    line(&finished, "ok", "Contact", "every field is there");
+
+    let folder = std::fs::metadata(bench.desk.path("")).unwrap().permissions();
+    let mut read_only = folder.clone();
+    read_only.set_readonly(true);
+    std::fs::set_permissions(bench.desk.path(""), read_only).unwrap();
+    let finished = bench.run(&["check", "-f", "crm.yaml"]).await.ended(6);
+    std::fs::set_permissions(bench.desk.path(""), folder).unwrap();
+    line(&finished, "PROBLEM", "Destination", "read-only");
+}

@@ -11,6 +11,7 @@
 //! | `tables` | state tables, object tables, indexes |
 //! | `layout`, `columns` | columns whose type changes: where their values go, and the exchange |
 //! | `retire` | tables that leave |
+//! | `readiness` | what would refuse a first run |
 //! | `encode`, `array` | text of a field to bytes, of a row or of a parameter |
 //! | `load` | a COPY under way |
 //! | `merge` | staged rows into the table |
@@ -39,6 +40,7 @@ mod listing;
 mod load;
 mod merge;
 mod object;
+mod readiness;
 mod rejected;
 mod retire;
 mod segment;

@@ -65,7 +65,7 @@ pub(super) async fn state_relations(database: &Inner, session: &mut Session, nam
 
 /// How the state tables are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Prepared {
+pub(super) enum Prepared {
     /// As they should be.
     Yes,
     /// None is there.
@@ -118,7 +118,7 @@ async fn lock_schema(database: &Inner, session: &mut Session) -> Result<()> {
 }
 
 /// Whether all state tables are there, and in which version.
-async fn look_at_state(database: &Inner, session: &mut Session) -> Result<Prepared> {
+pub(super) async fn look_at_state(database: &Inner, session: &mut Session) -> Result<Prepared> {
     let names = [STATE_RELATIONS, RELATIONS_OF_ONE].concat();
     let there = state_relations(database, session, &names).await?;
     let schema = database.schema();

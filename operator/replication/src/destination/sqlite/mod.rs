@@ -12,6 +12,7 @@
 //! * `listing`: stretches of a listing, surplus, held deletes and what confirms them
 //! * `parents`: which parents of linked fields have other values
 //! * `session`: what the thread of a table owns
+//! * `readiness`: what would refuse a first run
 //! * `turns`: who writes
 //!
 //! **One writer.** SQLite lets one transaction write at a time, for the whole file. Segments of several objects
@@ -37,6 +38,7 @@ mod listing;
 mod load;
 mod merge;
 mod parents;
+mod readiness;
 mod retire;
 mod schema;
 mod session;

@@ -75,7 +75,7 @@ const ADDED: [(&str, &str, &str); 6] = [
 const DROPPED: &str = "DROP TABLE IF EXISTS _listed_row";
 
 /// How the state tables are.
-enum Found {
+pub(super) enum Found {
     /// As this program writes them.
     Ready,
     /// Some are missing, or all of them are of an older version.
@@ -100,7 +100,7 @@ pub(super) fn prepare(connection: &mut Connection, path: &Path) -> Result<()> {
     transaction.commit().map_err(failed)
 }
 
-fn look(connection: &Connection, path: &Path) -> Result<Found> {
+pub(super) fn look(connection: &Connection, path: &Path) -> Result<Found> {
     let failed = |error| failure(path, "read the state tables", error);
     let version = version(connection).map_err(failed)?;
     if version.is_some_and(|version| version > SCHEMA_VERSION) {
