@@ -9,9 +9,12 @@ use proptest::{
     strategy::ValueTree,
     test_runner::TestRunner,
 };
-use replication::{destination::ObjectTable, plan::ColumnKind};
+use replication::{
+    destination::{Deletions, Load, ObjectTable, StateWrite},
+    plan::ColumnKind,
+};
 
-use super::fixture::{Place, batch, merge, plan};
+use super::fixture::{Place, batch, checkpoint, merge, now, plan};
 
 const DECIMAL: ColumnKind = ColumnKind::Decimal {
     precision: 18,
@@ -158,7 +161,7 @@ async fn long_values_cross_the_pieces_of_a_copy() {
         .collect();
     let rows: Vec<[&str; 1]> = long.iter().map(|text| [text.as_str()]).collect();
     let rows: Vec<&[&str]> = rows.iter().map(<[&str; 1]>::as_slice).collect();
-    table.begin(replication::destination::Load::Direct).await.unwrap();
+    table.begin(Load::Direct).await.unwrap();
     table.write(batch(&plan, &rows)).await.unwrap();
     table.rollback().await.unwrap();
     merge(&mut table, batch(&plan, &rows)).await.unwrap();
@@ -168,4 +171,31 @@ async fn long_values_cross_the_pieces_of_a_copy() {
         .await;
     let lengths: Vec<_> = lengths.into_iter().flatten().flatten().collect();
     assert_eq!(lengths, ["1", "65535", "65536", "131072", "1000000"]);
+}
+
+/// A load that goes straight into the table has no staged row to find the entry by.
+#[tokio::test]
+async fn a_direct_load_ends_the_rejection_of_the_rows_that_it_brings() {
+    let place = Place::new().await;
+    let plan = plan(&[("value", ColumnKind::Int)]);
+    let mut table = place.created(&plan).await;
+    // The second row has a former version; the first and the third have none.
+    merge(&mut table, batch(&plan, &[&["c", "many"], &["a", "1"], &["b", "many"]]))
+        .await
+        .unwrap();
+    merge(&mut table, batch(&plan, &[&["c", "many"], &["a", "several"]]))
+        .await
+        .unwrap();
+    let entries = "SELECT string_agg(salesforce_id, ' ' ORDER BY salesforce_id) FROM _rejected_row";
+    let id = |number: u32| format!("003{number:012}AAA");
+    assert_eq!(place.server.value(entries).await, [id(0), id(1), id(2)].join(" "));
+
+    table.begin(Load::Direct).await.unwrap();
+    table.write(batch(&plan, &[&["c", "3"]])).await.unwrap();
+    let counts = table
+        .commit(&checkpoint(), Deletions::Keep, StateWrite::WithRows, now())
+        .await
+        .unwrap();
+    assert_eq!((counts.inserted, counts.rejected), (1, 0));
+    assert_eq!(place.server.value(entries).await, [id(1), id(2)].join(" "));
 }
