@@ -221,8 +221,12 @@ pub(crate) async fn another_table_retires_the_former_one<H: Harness>() {
     );
     assert_eq!(names(&harness, &plan).await.len(), 2, "the former table keeps its rows");
 
+    let unfit = Row::new(9, 6).with("Visits__c", "many");
+    MERGE.write(&mut people, &[Row::deleted(7, 7), unfit]).await.unwrap();
+    assert_eq!((pending(&harness).await.len(), rejected(&harness).await.len()), (1, 1));
     let mut back = open(&destination, &plan).await;
     assert_eq!(back.create(&checkpoint(0), moment(60)).await.unwrap(), Contents::Rows);
+    assert!(pending(&harness).await.is_empty() && rejected(&harness).await.is_empty());
     let list = destination.retire(&owner(), &kept, moment(70)).await.unwrap();
     assert_eq!(list, [retired("people", "Contact", 60)]);
     assert_eq!(state_of(&harness, &plan).await.rows, 2);
