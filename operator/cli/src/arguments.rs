@@ -186,6 +186,12 @@ pub(crate) struct Run {
     /// namespace). That one must not run any more.
     #[arg(long, value_name = "NAMESPACE/NAME", value_parser = replicator)]
     pub(crate) adopt: Option<String>,
+    /// For tests and measurements: rows of a transaction at most, where the database's own number is too many.
+    #[arg(long, hide = true, value_name = "ROWS")]
+    pub(crate) segment_rows: Option<u64>,
+    /// For tests and measurements: rows of a page, 200 to 2000.
+    #[arg(long, hide = true, value_name = "ROWS", value_parser = clap::value_parser!(u16).range(200..=2000))]
+    pub(crate) page_rows: Option<u16>,
 }
 
 /// `Contact=120-0123456789ab`.

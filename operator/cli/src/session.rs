@@ -8,7 +8,7 @@ use replication::{
     connect::{Options, Session},
     plan,
     progress::{Observer, Silent},
-    replicator::Environment,
+    replicator::{Environment, Tuning},
 };
 use salesforce::{AllowHttp, clock::SharedClock};
 
@@ -85,6 +85,11 @@ impl Prepared {
     /// Will take over the tables of another replicator.
     pub(crate) fn adopt(&mut self, replicator: Option<String>) {
         self.options.adopt = replicator;
+    }
+
+    /// Will read and write in pieces of other sizes.
+    pub(crate) fn tune(&mut self, tuning: Tuning) {
+        self.options.environment.tuning = tuning;
     }
 
     /// Logs in, describes, plans, opens the destination. Writes nothing.

@@ -18,7 +18,7 @@ use replication::{
     connect::Session,
     guard::HeldDeletes,
     progress::{Drift, RunError, RunKind, RunReport},
-    replicator::{TickReport, TickRequest},
+    replicator::{TickReport, TickRequest, Tuning},
     retry::{ACROSS_TICKS, SystemRandomness},
 };
 use salesforce::Retry;
@@ -50,6 +50,10 @@ pub(crate) async fn run(arguments: Run, context: &Context) -> Result<Exit, Failu
     // Before signals are listened to: standard input may be a terminal, and who waits at it must be able to leave.
     let mut prepared = Prepared::load(&arguments.source.source, context)?;
     prepared.adopt(arguments.adopt.clone());
+    prepared.tune(Tuning {
+        segment_rows: arguments.segment_rows,
+        page_rows: arguments.page_rows,
+    });
     if prepared.resource.spec.suspend {
         context
             .printer
@@ -89,6 +93,8 @@ async fn replicate(
         objects: wanted,
         confirm_deletes,
         adopt: _,
+        segment_rows: _,
+        page_rows: _,
     } = arguments;
     let schedule = Schedule::new(&prepared.resource.spec.trigger)
         .map_err(|_checked| Failure::Defect("a checked trigger is none".to_owned()))?;
