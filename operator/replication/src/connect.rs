@@ -410,7 +410,8 @@ async fn make_plan(
     let objects: Vec<ObjectName> = plan.objects.iter().map(|plan| plan.object.clone()).collect();
     let visibility = visibility::visibility(client, retries, &org.user_id, &objects).await;
     let seen = visibility.iter();
-    plan.warnings.extend(seen.filter_map(|(object, sight)| sight.message(object)));
+    plan.warnings
+        .extend(seen.filter_map(|(object, sight)| sight.message(object)));
     Ok(Planned { plan, visibility })
 }
 

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::plan::{Column, ColumnKind, ColumnSource, Deletes, FieldPath, Identifier, ObjectName, ObjectPlan, Periods, PlanHash, VerifyBy};
+use crate::plan::{
+    Column, ColumnKind, ColumnSource, Deletes, FieldPath, Identifier, ObjectName, ObjectPlan, Periods, PlanHash,
+    VerifyBy,
+};
 
 /// Contact with two columns beside key and stamp.
 pub(crate) fn contact() -> ObjectPlan {

@@ -12,7 +12,7 @@
 //!
 //! Everything here is pure. Destinations ask it inside the transaction that applies.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -22,6 +22,9 @@ const WINDOW: Duration = Duration::from_hours(24);
 
 /// Deletes within this are one entry of the window, so that it has a hundred entries at most.
 const GRAIN: Duration = Duration::from_mins(15);
+
+/// Bytes of a token's hash: enough that no other set of deletes has it by chance, and short enough to be copied.
+const HASH_BYTES: usize = 6;
 
 /// So many deletes are let through, unless they are more than half of the table (design 6.7).
 const FEW: u64 = 100;
@@ -90,7 +93,9 @@ impl DeletesWindow {
 
     /// Reads what [`DeletesWindow::to_json`] wrote. What cannot be read counts nothing.
     pub fn from_json(text: &str) -> Self {
-        serde_json::from_str(text).map(|entries| Self { entries }).unwrap_or_default()
+        serde_json::from_str(text)
+            .map(|entries| Self { entries })
+            .unwrap_or_default()
     }
 }
 
@@ -126,22 +131,20 @@ impl Tokenizer {
 
     /// The token of the Ids seen so far.
     pub fn token(&self) -> String {
-        let hash: String = self
-            .hasher
-            .clone()
-            .finalize()
-            .iter()
-            .take(6)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("{}-{hash}", self.count)
+        let hash = self.hasher.clone().finalize();
+        let mut token = format!("{}-", self.count);
+        for byte in hash.iter().take(HASH_BYTES) {
+            // Writing into a String cannot fail.
+            write!(token, "{byte:02x}").ok();
+        }
+        token
     }
 }
 
 /// How many deletes a token is for; `None` where it is no token.
 pub fn count_of(token: &str) -> Option<u64> {
     let (count, hash) = token.split_once('-')?;
-    if hash.len() != 12 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+    if hash.len() != 2 * HASH_BYTES || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     count.parse().ok().filter(|count| *count > 0)
@@ -152,7 +155,10 @@ mod tests {
     use super::*;
 
     fn guard(max_percent: u8) -> Guard {
-        Guard { max_percent, found_since: None }
+        Guard {
+            max_percent,
+            found_since: None,
+        }
     }
 
     fn at(minute: i64) -> Timestamp {

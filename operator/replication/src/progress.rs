@@ -36,7 +36,7 @@ pub enum Event {
     /// A segment was committed.
     Committed(Counts),
     /// The run ended.
-    Ended(RunReport),
+    Ended(Box<RunReport>),
 }
 
 /// Is told what runs do. Calls must not block.

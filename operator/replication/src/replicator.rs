@@ -205,6 +205,10 @@ impl<D: Destination> Replicator<D> {
         } = parts;
         let schedule = || Schedule::new(Arc::clone(&environment.clock), Arc::clone(&environment.random));
         let (schedule, long_schedule) = (schedule(), schedule());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "reports of runs, a few for each tick, and never rows; a run must not wait for the next tick to tell"
+        )]
         let (send, ended) = mpsc::unbounded_channel();
         Self {
             shared: Arc::new(Shared {
@@ -252,7 +256,10 @@ impl<D: Destination> Replicator<D> {
     pub fn replan(&mut self, plans: Vec<Arc<ObjectPlan>>, degraded: BTreeMap<ObjectName, Vec<Degradation>>) {
         for turn in self.turns.running.values() {
             let hash = &turn.plan.hash;
-            if !plans.iter().any(|plan| plan.object == turn.plan.object && plan.hash == *hash) {
+            if !plans
+                .iter()
+                .any(|plan| plan.object == turn.plan.object && plan.hash == *hash)
+            {
                 turn.outdated.store(true, Ordering::Relaxed);
                 turn.due.store(true, Ordering::Relaxed);
             }
@@ -305,7 +312,12 @@ impl<D: Destination> Replicator<D> {
             start_time,
             end_time: self.shared.environment.clock.now(),
             runs,
-            running: self.turns.running.values().map(|turn| turn.plan.object.to_string()).collect(),
+            running: self
+                .turns
+                .running
+                .values()
+                .map(|turn| turn.plan.object.to_string())
+                .collect(),
             error,
             next_try_time: self.schedule.next_try(),
         }
@@ -439,7 +451,7 @@ impl<D: Destination> Replicator<D> {
             outcome,
         } = ended;
         let outcome = match outcome {
-            Outcome::Ran(outcome) => outcome,
+            Outcome::Ran(outcome) => *outcome,
             Outcome::Refused => {
                 self.schedule.failed(&object, Retry::WhenSecretChanges);
                 return report;
@@ -452,7 +464,11 @@ impl<D: Destination> Replicator<D> {
         match outcome {
             Ok(known) => {
                 self.known.insert(object.clone(), known);
-                let schedule = if is_long { &mut self.long_schedule } else { &mut self.schedule };
+                let schedule = if is_long {
+                    &mut self.long_schedule
+                } else {
+                    &mut self.schedule
+                };
                 schedule.succeeded(&object);
             }
             Err(Error::Cancelled) => {}
@@ -465,7 +481,11 @@ impl<D: Destination> Replicator<D> {
                     // The state's tables may be gone: the schema was dropped, or the file moved away.
                     self.prepared = false;
                 }
-                let schedule = if is_long { &mut self.long_schedule } else { &mut self.schedule };
+                let schedule = if is_long {
+                    &mut self.long_schedule
+                } else {
+                    &mut self.schedule
+                };
                 schedule.failed(&object, error.retry());
             }
         }

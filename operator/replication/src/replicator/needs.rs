@@ -20,9 +20,18 @@ use crate::{
 #[derive(Debug)]
 pub(super) enum Need {
     Initial(Option<State>),
-    Incremental { memory: Memory, from: Timestamp },
-    Verify { memory: Memory, from: Timestamp },
-    Listing { memory: Memory, kind: ListingKind },
+    Incremental {
+        memory: Memory,
+        from: Timestamp,
+    },
+    Verify {
+        memory: Memory,
+        from: Timestamp,
+    },
+    Listing {
+        memory: Memory,
+        kind: ListingKind,
+    },
     /// No first run, but perhaps long ones.
     Long(Memory),
     Nothing,
@@ -82,7 +91,9 @@ pub(super) fn merged(known: Option<&Memory>, state: State) -> Memory {
         // the state says is read again (design 6.2).
         .filter(|memory| memory.state.checkpoint.refreshed_at == state.checkpoint.refreshed_at);
     Memory {
-        watermark: known.and_then(|memory| memory.watermark).max(state.checkpoint.watermark),
+        watermark: known
+            .and_then(|memory| memory.watermark)
+            .max(state.checkpoint.watermark),
         verified_until: known
             .and_then(|memory| memory.verified_until)
             .max(state.checkpoint.verified_until),

@@ -95,7 +95,7 @@ pub(super) struct Ended {
 /// How a run ended, for the next one.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    Ran(Result<Known>),
+    Ran(Box<Result<Known>>),
     /// It did not begin, since Salesforce has refused the credentials of another object.
     Refused,
 }
@@ -182,13 +182,21 @@ impl<D: Destination> Shared<D> {
             tally,
             state,
         } = measure;
-        let known = outcome.as_ref().ok().or(turn.known.as_ref().filter(|_| state.is_none()));
+        let known = outcome
+            .as_ref()
+            .ok()
+            .or(turn.known.as_ref().filter(|_| state.is_none()));
         let memory = known.map(|known| &known.memory);
         let state = memory.map(|memory| &memory.state).or(state.as_ref());
         let is_listing = matches!(kind, RunKind::Reconcile | RunKind::Refresh);
         let mut degraded = degraded_by(&turn.plan);
         degraded.extend(turn.degraded.iter().cloned());
-        degraded.extend(known.iter().flat_map(|known| &known.in_use).map(|in_use| degraded_column(&turn.plan, in_use)));
+        degraded.extend(
+            known
+                .iter()
+                .flat_map(|known| &known.in_use)
+                .map(|in_use| degraded_column(&turn.plan, in_use)),
+        );
         RunReport {
             object: turn.plan.object.to_string(),
             table: turn.plan.table.to_string(),
@@ -235,7 +243,7 @@ impl<D: Destination> Shared<D> {
         Ended {
             object: turn.plan.object.clone(),
             report: self.unstarted(turn, RunError::from(&error)),
-            outcome: Outcome::Ran(Err(error)),
+            outcome: Outcome::Ran(Box::new(Err(error))),
         }
     }
 
@@ -255,7 +263,7 @@ impl<D: Destination> Shared<D> {
         }
         self.environment
             .observer
-            .observe(object, report.kind, &Event::Ended(report.clone()));
+            .observe(object, report.kind, &Event::Ended(Box::new(report.clone())));
     }
 }
 
@@ -274,7 +282,16 @@ impl After {
         match error {
             Error::Cancelled | Error::Fenced { .. } | Error::Database { .. } | Error::Internal(_) => Self::Over,
             error if error.kind() == ErrorKind::Credentials => Self::Over,
-            _ => Self::Failed,
+            Error::Salesforce(_)
+            | Error::Plan(_)
+            | Error::Secret { .. }
+            | Error::SchemaChanged { .. }
+            | Error::SchemaConflict { .. }
+            | Error::RowsMissing { .. }
+            | Error::Value { .. }
+            | Error::RowsExist { .. }
+            | Error::NotHeld { .. }
+            | Error::NotServed(_) => Self::Failed,
         }
     }
 }
@@ -389,7 +406,7 @@ impl<D: Destination> Taken<'_, D> {
         let ended = Ended {
             object,
             report,
-            outcome: Outcome::Ran(outcome),
+            outcome: Outcome::Ran(Box::new(outcome)),
         };
         // Nobody listens when the replicator is gone.
         self.reports.send(ended).ok();
@@ -570,13 +587,7 @@ impl<D: Destination> Taken<'_, D> {
     }
 
     /// One call of a run.
-    async fn perform(
-        &self,
-        measure: &Measure,
-        table: &mut D::Table,
-        need: Need,
-        begin: Begin,
-    ) -> Result<Performed> {
+    async fn perform(&self, measure: &Measure, table: &mut D::Table, need: Need, begin: Begin) -> Result<Performed> {
         let plan = &self.turn.plan;
         let environment = &self.shared.environment;
         let retries = Retries::new(Arc::clone(&environment.clock), Arc::clone(&environment.random));
@@ -600,21 +611,19 @@ impl<D: Destination> Taken<'_, D> {
         let done = |memory| Performed::Done(memory, Vec::new());
         match need {
             Need::Initial(state) => Box::pin(initial::run(&context, table, state.as_ref())).await.map(done),
-            Need::Incremental { memory, from } => {
-                Box::pin(incremental::run(&context, table, &memory, from)).await.map(done)
-            }
-            Need::Verify { memory, from } => {
-                Ok(match Box::pin(verify::run(&context, table, &memory, from)).await? {
-                    Verified::Done(memory) => done(*memory),
-                    Verified::Beyond => Performed::Beyond,
-                })
-            }
-            Need::Listing { memory, kind } => {
-                Ok(match Box::pin(listing::run(&context, table, &memory, kind, begin)).await? {
+            Need::Incremental { memory, from } => Box::pin(incremental::run(&context, table, &memory, from))
+                .await
+                .map(done),
+            Need::Verify { memory, from } => Ok(match Box::pin(verify::run(&context, table, &memory, from)).await? {
+                Verified::Done(memory) => done(*memory),
+                Verified::Beyond => Performed::Beyond,
+            }),
+            Need::Listing { memory, kind } => Ok(
+                match Box::pin(listing::run(&context, table, &memory, kind, begin)).await? {
                     Passed::Done { memory, in_use } => Performed::Done(*memory, in_use),
                     Passed::Yielded(memory) => Performed::Yielded(*memory),
-                })
-            }
+                },
+            ),
             Need::Long(_) | Need::Nothing => Err(Error::Internal("a run of no kind".to_owned())),
         }
     }

@@ -16,6 +16,8 @@
 //! Deletes that an earlier run noted and did not apply, since it was broken off or the guard held them, are looked at again
 //! before they go: see [`settle`].
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{
@@ -129,7 +131,7 @@ async fn changes<T: ObjectTable>(
     mut begun: Begun,
 ) -> Result<Wrote> {
     let settled = begun.mark.settled();
-    let mut reader = Reader::of_changes(context, context.whole.clone(), since, settled);
+    let mut reader = Reader::of_changes(context, Arc::clone(&context.whole), since, settled);
     let mut next = reader.next().await?;
     if next.is_none() && !begun.applies {
         return Ok(Wrote::Nothing);

@@ -15,6 +15,8 @@
 //! The indexes are built when all rows are in, and before the state says `Live`: a crash in between leaves the phase at
 //! `Initial`, reads no row again and builds what is missing.
 
+use std::sync::Arc;
+
 use crate::{
     Error, Result,
     batch::Batch,
@@ -121,7 +123,7 @@ async fn load_rows<T: ObjectTable>(
     checkpoint: &mut Checkpoint,
     load: Load,
 ) -> Result<()> {
-    let mut reader = Reader::of_live_rows(context, context.whole.clone(), checkpoint.last_id.clone());
+    let mut reader = Reader::of_live_rows(context, Arc::clone(&context.whole), checkpoint.last_id.clone());
     let mut next = reader.next().await?;
     while let Some(batch) = next.take() {
         table.begin(load).await?;

@@ -107,13 +107,12 @@ async fn children<T: ObjectTable>(
     for chunk in parents.chunks(context.whole.ids_at_once()) {
         let mut reader = Reader::among(context, Arc::clone(&shape), &link.reference.field, chunk);
         while let Some(batch) = segments.next(&mut reader, checkpoint).await? {
-            match &context.plan.condition {
-                None => segments.write(batch).await?,
-                Some(_) => {
-                    let ids = ids_of(&batch, shape.id);
-                    drop(batch);
-                    segments.settle(checkpoint, &ids).await?;
-                }
+            if context.plan.condition.is_none() {
+                segments.write(batch).await?;
+            } else {
+                let ids = ids_of(&batch, shape.id);
+                drop(batch);
+                segments.settle(checkpoint, &ids).await?;
             }
             segments.commit_if_full(checkpoint).await?;
         }

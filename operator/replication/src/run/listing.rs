@@ -23,7 +23,7 @@
 //! crashes; candidates are as few as the surplus. Truncating and filling anew, or swapping tables: readers would see an
 //! empty table, and views and grants of others would be gone.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -176,7 +176,9 @@ impl Pass<'_, '_> {
             let last = listed.last().map(|listed: &Listed| listed.id.clone());
             let until = if ended { None } else { last.clone() };
             let after = self.last_id();
-            let wanted = self.compare(table, &listed, (after.as_deref(), until.as_deref())).await?;
+            let wanted = self
+                .compare(table, &listed, (after.as_deref(), until.as_deref()))
+                .await?;
             drop(listed);
             let mut segments = Segments::new(context, table, Load::Overwrite);
             segments.settle(&self.checkpoint, &wanted).await?;
@@ -201,7 +203,7 @@ impl Pass<'_, '_> {
             let mut segments = Segments::new(context, table, Load::Merge);
             segments.commit_state(&self.checkpoint).await?;
         }
-        let shape = context.whole.clone();
+        let shape = Arc::clone(&context.whole);
         let (id, stamp) = (shape.id, shape.stamp);
         let mut reader = Reader::of_live_rows(context, shape, self.last_id());
         loop {
@@ -224,7 +226,9 @@ impl Pass<'_, '_> {
             let behind = self.behind(last);
             segments.commit_state(&behind).await?;
             self.count_missing(segments.inserted(), &listed);
-            let mut wanted = self.compare(table, &listed, (after.as_deref(), until.as_deref())).await?;
+            let mut wanted = self
+                .compare(table, &listed, (after.as_deref(), until.as_deref()))
+                .await?;
             wanted.sort_unstable();
             self.checkpoint = behind;
             // Rows that are newer here than in the answer, since somebody changed them or the answer is old.
@@ -270,7 +274,9 @@ impl Pass<'_, '_> {
         let is_drift = |id: &&String| {
             let found = listed.binary_search_by(|row| row.id.as_str().cmp(id));
             let stamp = found.ok().and_then(|index| listed.get(index)).map(|row| row.stamp);
-            stamp.zip(self.drift_before).is_some_and(|(stamp, before)| stamp < before)
+            stamp
+                .zip(self.drift_before)
+                .is_some_and(|(stamp, before)| stamp < before)
         };
         let count = |ids: &[String]| u64::try_from(ids.iter().filter(is_drift).count()).unwrap_or(u64::MAX);
         self.context.drifted(Drift {

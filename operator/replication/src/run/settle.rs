@@ -14,7 +14,7 @@
 //! **Rejected.** Looking at `Id, IsDeleted, SystemModstamp` first and reading only what differs: the number of Ids in a
 //! statement bounds both queries alike, so it saves bytes and no calls, and misses a row that changed twice within one second.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{Context, reader::Reader};
 use crate::{
@@ -88,7 +88,10 @@ impl<'a, 'run, T: ObjectTable> Segments<'a, 'run, T> {
     /// The next rows of a query. A segment that is open does not wait for long: it ends with what it has.
     pub(crate) async fn next(&mut self, reader: &mut Reader<'_>, checkpoint: &Checkpoint) -> Result<Option<Batch>> {
         if let Some(open) = &self.open {
-            let left = self.context.limits.left(self.context.clock.monotonic().saturating_sub(open.since));
+            let left = self
+                .context
+                .limits
+                .left(self.context.clock.monotonic().saturating_sub(open.since));
             tokio::select! {
                 biased;
                 next = reader.next() => return next,
@@ -198,7 +201,7 @@ impl<'a, 'run, T: ObjectTable> Segments<'a, 'run, T> {
         let mut settled = Settled::default();
         for chunk in ids.chunks(context.whole.ids_at_once()) {
             let mut absent: BTreeSet<&str> = chunk.iter().map(String::as_str).collect();
-            let mut reader = Reader::among(context, context.whole.clone(), "Id", chunk);
+            let mut reader = Reader::among(context, Arc::clone(&context.whole), "Id", chunk);
             while let Some(batch) = self.next(&mut reader, checkpoint).await? {
                 for row in 0..batch.rows() {
                     if let Some(id) = batch.get(row, context.plan.id)
@@ -244,11 +247,7 @@ impl<'a, 'run, T: ObjectTable> Segments<'a, 'run, T> {
 
 /// The guard for a run that begins with `state`. Where deletes that an earlier run noted may go by now, or somebody has
 /// confirmed them, they are settled first, so that none is applied that Salesforce takes back (design 6.7).
-pub(crate) async fn guard<T: ObjectTable>(
-    context: &Context<'_>,
-    table: &mut T,
-    state: &State,
-) -> Result<Guard> {
+pub(crate) async fn guard<T: ObjectTable>(context: &Context<'_>, table: &mut T, state: &State) -> Result<Guard> {
     let guard = Guard {
         max_percent: context.max_delete_percent,
         found_since: Some(context.started),

@@ -162,13 +162,7 @@ enum Log {
 }
 
 /// Reads the log from `from` to `to`, or to an earlier end where it is too long. `None` where it does not reach back so far.
-async fn read(
-    context: &Context<'_>,
-    object: &str,
-    from: Timestamp,
-    to: Timestamp,
-    log: Log,
-) -> Result<Option<Window>> {
+async fn read(context: &Context<'_>, object: &str, from: Timestamp, to: Timestamp, log: Log) -> Result<Option<Window>> {
     let client = context.feed.client();
     let retries = &context.feed.retries;
     let mut end = to;

@@ -42,7 +42,11 @@ async fn verify_finds_what_was_committed_late_and_what_was_hard_deleted() {
     open.commit().unwrap();
     bench.advance(5 * MINUTE);
     good_tick(&mut session).await;
-    assert_eq!(bench.column("contact", "surname", &late), "-", "the overlap does not reach so far");
+    assert_eq!(
+        bench.column("contact", "surname", &late),
+        "-",
+        "the overlap does not reach so far"
+    );
     assert_ne!(bench.column("contact", "surname", &ids[5]), "-");
 
     let runs = good_kind(&mut session, RunKind::Verify).await;
@@ -147,7 +151,10 @@ async fn reconcile_mends_a_table_that_somebody_changed_and_tells_the_drift() {
                 .unwrap();
         }
         connection
-            .execute("UPDATE _replication_state SET rows = (SELECT count(*) FROM contact)", [])
+            .execute(
+                "UPDATE _replication_state SET rows = (SELECT count(*) FROM contact)",
+                [],
+            )
             .unwrap();
         drop(connection);
         bench.advance(5 * MINUTE);
@@ -221,7 +228,11 @@ async fn rows_leave_and_enter_a_condition_and_a_changed_one_reconciles_at_once()
     good_tick(&mut session).await;
     bench.advance(MINUTE);
     let runs = good_tick(&mut session).await;
-    assert_eq!((runs[0].rows_read, runs[0].api_calls), (0, 1), "no changes are one call");
+    assert_eq!(
+        (runs[0].rows_read, runs[0].api_calls),
+        (0, 1),
+        "no changes are one call"
+    );
 
     bench.objects = json!([{"name": "Contact", "mapping": "Mirror", "where": "MailingCountry = 'Austria'"}]);
     let mut session = bench.session().await;
@@ -244,7 +255,11 @@ async fn a_changed_parent_reaches_its_children_in_the_next_incremental() {
     .await;
     let mut session = bench.session().await;
     good_tick(&mut session).await;
-    let row = bench.control().rows("Contact").unwrap().find(|row| row.fields["AccountId"].is_some());
+    let row = bench
+        .control()
+        .rows("Contact")
+        .unwrap()
+        .find(|row| row.fields["AccountId"].is_some());
     let row = row.unwrap();
     let account = row.fields["AccountId"].clone().unwrap();
     bench.advance(30 * MINUTE);
