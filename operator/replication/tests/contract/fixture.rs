@@ -488,7 +488,7 @@ pub(crate) async fn rejected<H: Harness>(harness: &H) -> Vec<String> {
 
 /// The number of the record with an Id.
 pub(crate) fn number_of(id: &str) -> u32 {
-    id[3..15].parse().unwrap()
+    id.get(3..15).unwrap().parse().unwrap()
 }
 
 /// One value of the state row of Contact.

@@ -195,7 +195,9 @@ pub(crate) async fn held_deletes_have_an_order_and_a_token<H: Harness>() {
 /// The token of records in this order.
 fn token(records: &[u32]) -> String {
     let mut tokenizer = replication::guard::Tokenizer::default();
-    records.iter().for_each(|n| tokenizer.see(&id(*n)));
+    for n in records {
+        tokenizer.see(&id(*n));
+    }
     tokenizer.token()
 }
 

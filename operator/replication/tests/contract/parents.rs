@@ -10,7 +10,7 @@ use replication::{
 
 use super::{
     Harness,
-    fixture::{LAST, MERGE, Row, Table, contact, created, field},
+    fixture::{LAST, MERGE, Row, Table, contact, created, field, number_of},
 };
 
 /// Contacts with the reference to their account.
@@ -109,7 +109,7 @@ fn acme(n: u32, of: u32) -> Row {
 async fn outdated(table: &mut impl ObjectTable, link: &Link, batch: Batch) -> Vec<u32> {
     let mut ids = table.outdated_parents(link, batch).await.unwrap();
     ids.sort_unstable();
-    ids.iter().map(|id| id[3..15].parse().unwrap()).collect()
+    ids.iter().map(|id| number_of(id)).collect()
 }
 
 /// With an index on the reference and without.
