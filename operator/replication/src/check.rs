@@ -420,7 +420,7 @@ impl Examination<'_> {
         let owner = Owner {
             replicator: self.options.replicator.clone(),
             organization_id: org.info.organization_id.clone(),
-            adopts: None,
+            adopts: self.options.adopt.clone(),
         };
         let plans = self.plan(&org, capabilities, &existing);
         self.conditions(&org).await;
@@ -448,22 +448,8 @@ impl Examination<'_> {
         let settings = plan::check_settings(self.spec)
             .err()
             .map_or(Vec::new(), |problems| problems.0);
-        match make(self.spec) {
-            Ok(Plan { objects, warnings, .. }) => {
-                for warning in warnings {
-                    let (subject, message) = self.split(&warning);
-                    self.checkup.add(Verdict::Warning, &subject, message);
-                }
-                for object in &objects {
-                    let text = format!(
-                        "every field is there: {} columns of table {}",
-                        object.columns.len(),
-                        object.table
-                    );
-                    self.checkup.add(Verdict::Passed, object.object.as_str(), text);
-                }
-                objects
-            }
+        let plans = match make(self.spec) {
+            Ok(plan) => vec![plan],
             Err(problems) => {
                 // Those of the settings are told already.
                 for problem in problems.0.iter().filter(|problem| !settings.contains(problem)) {
@@ -476,11 +462,26 @@ impl Examination<'_> {
                         objects: vec![object.clone()],
                         ..self.spec.clone()
                     };
-                    make(&spec).ok().map(|plan| plan.objects)
+                    make(&spec).ok()
                 };
-                self.spec.objects.iter().filter_map(alone).flatten().collect()
+                self.spec.objects.iter().filter_map(alone).collect()
             }
+        };
+        plans.into_iter().flat_map(|plan| self.planned(plan)).collect()
+    }
+
+    /// What a plan says of its objects.
+    fn planned(&mut self, Plan { objects, warnings, .. }: Plan) -> Vec<ObjectPlan> {
+        for warning in warnings {
+            let (subject, message) = self.split(&warning);
+            self.checkup.add(Verdict::Warning, &subject, message);
         }
+        for object in &objects {
+            let (columns, table) = (object.columns.len(), &object.table);
+            let text = format!("every field is there: {columns} columns of table {table}");
+            self.checkup.add(Verdict::Passed, object.object.as_str(), text);
+        }
+        objects
     }
 
     /// Sends each condition that the plan has nothing against. Only Salesforce knows all of what may stand in one.

@@ -122,8 +122,8 @@ impl Serialize for Sight {
     }
 }
 
-/// Asks how much of these objects a user sees: two calls, three where users are asked for and the org is old. Fails never:
-/// what cannot be asked is unknown. Cancel safe.
+/// Asks how much of these objects a user sees: two calls, and up to three more where the org or the version of the API does
+/// not know what is asked for. Fails never: what cannot be asked is unknown. Cancel safe.
 pub(crate) async fn visibility(
     client: &Client,
     retries: &Retries,
@@ -136,7 +136,8 @@ pub(crate) async fn visibility(
             tracing::debug!(%error, "how much the user sees could not be asked");
             let why = match error.code() {
                 // What is not there for a user, and what a user lacks a right for.
-                Some("INVALID_TYPE" | "INVALID_FIELD" | "INSUFFICIENT_ACCESS") => Blindness::SetupHidden,
+                Some("INVALID_TYPE" | "INVALID_FIELD") => Blindness::SetupHidden,
+                Some(code) if code.starts_with("INSUFFICIENT_ACCESS") => Blindness::SetupHidden,
                 Some(_) | None => Blindness::NotAnswered(error.message()),
             };
             Visibility::all(objects, &Sight::Unknown(why))
@@ -158,6 +159,10 @@ async fn ask(
     let assigned = reader.assigned(user_id, asks_users).await?;
     if assigned.all_data {
         return Ok(Visibility::all(objects, &Sight::Complete));
+    }
+    // Each user has the permission set of its profile at least.
+    if assigned.sets.is_empty() {
+        return Ok(Visibility::all(objects, &Sight::Unknown(Blindness::SetupHidden)));
     }
     let permissions = reader.permissions(&assigned.sets, objects).await?;
     let sight = |object: &ObjectName| {
@@ -189,29 +194,20 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     async fn assigned(&self, user_id: &str, asks_users: bool) -> salesforce::Result<Assigned> {
-        let mut fields = vec![
-            "PermissionSetId",
-            "PermissionSet.PermissionsViewAllData",
-            "PermissionSet.PermissionsModifyAllData",
-        ];
-        // An assignment that ended stays listed until Salesforce clears it away. A day is as fine as that need be.
-        let condition = format!(
-            "AssigneeId = '{}' AND (ExpirationDate = null OR ExpirationDate >= TODAY)",
-            literal(user_id)
-        );
-        let from = "PermissionSetAssignment";
-        let rows = if asks_users {
-            fields.push("PermissionSet.PermissionsViewAllUsers");
-            match self.rows(&fields, from, &condition).await {
-                // A right that not every edition has.
-                Err(error) if error.code() == Some("INVALID_FIELD") => {
-                    fields.pop();
-                    self.rows(&fields, from, &condition).await?
-                }
-                rows => rows?,
+        // The right to see all users is not in every edition, and old versions of the API do not tell when an assignment ends.
+        let all_ways = [(true, true), (false, true), (true, false), (false, false)];
+        let mut ways = all_ways
+            .into_iter()
+            .filter(|(users, _)| asks_users || !users)
+            .peekable();
+        let rows = loop {
+            let Some((users, end)) = ways.next() else {
+                return Ok(Assigned::default());
+            };
+            match self.assignments(user_id, users, end).await {
+                Err(error) if error.code() == Some("INVALID_FIELD") && ways.peek().is_some() => {}
+                rows => break rows?,
             }
-        } else {
-            self.rows(&fields, from, &condition).await?
         };
         let mut assigned = Assigned::default();
         for row in rows {
@@ -223,12 +219,25 @@ impl Reader<'_> {
         Ok(assigned)
     }
 
+    async fn assignments(&self, user_id: &str, users: bool, end: bool) -> salesforce::Result<Vec<Vec<String>>> {
+        let mut fields = vec![
+            "PermissionSetId",
+            "PermissionSet.PermissionsViewAllData",
+            "PermissionSet.PermissionsModifyAllData",
+        ];
+        if users {
+            fields.push("PermissionSet.PermissionsViewAllUsers");
+        }
+        let mut condition = format!("AssigneeId = '{}'", literal(user_id));
+        if end {
+            // An assignment that ended stays listed until Salesforce clears it away. A day is as fine as that need be.
+            condition.push_str(" AND (ExpirationDate = null OR ExpirationDate >= TODAY)");
+        }
+        self.rows(&fields, "PermissionSetAssignment", &condition).await
+    }
+
     /// Objects in lower case that the sets name, and whether one of them grants every record.
     async fn permissions(&self, sets: &[String], objects: &[ObjectName]) -> salesforce::Result<BTreeMap<String, bool>> {
-        let mut granted = BTreeMap::new();
-        if sets.is_empty() {
-            return Ok(granted);
-        }
         let list = |names: &mut dyn Iterator<Item = &str>| {
             names
                 .map(|name| format!("'{}'", literal(name)))
@@ -245,6 +254,7 @@ impl Reader<'_> {
             list(&mut sets.iter().map(String::as_str)),
             list(&mut objects.iter().map(ObjectName::as_str))
         );
+        let mut granted = BTreeMap::new();
         for row in self.rows(&fields, "ObjectPermissions", &condition).await? {
             if let [object, view, modify] = row.as_slice() {
                 *granted.entry(object.to_lowercase()).or_insert(false) |= view == "true" || modify == "true";
@@ -462,6 +472,31 @@ mod tests {
             )
             .unwrap();
         assert_eq!(bench.sights().await[0], Sight::Partial);
+    }
+
+    #[tokio::test]
+    async fn a_version_that_does_not_tell_when_assignments_end_answers_the_rest() {
+        let bench = Bench::new().await;
+        bench.withdraw_view_all_data();
+        let control = bench.org.control();
+        control.grant_view_all(USER_NAME, "Contact").unwrap();
+        control
+            .withdraw(USER_NAME, "PermissionSetAssignment", Some("ExpirationDate"))
+            .unwrap();
+        assert_eq!(
+            bench.sights().await,
+            [Sight::Complete, Sight::Partial, NO_RIGHT, NO_RIGHT]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_user_without_any_permission_set_is_one_who_may_not_see_them() {
+        let bench = Bench::new().await;
+        let control = bench.org.control();
+        for assignment in control.rows("PermissionSetAssignment").unwrap() {
+            control.hard_delete("PermissionSetAssignment", &assignment.id).unwrap();
+        }
+        assert_eq!(bench.sights().await, vec![Sight::Unknown(Blindness::SetupHidden); 4]);
     }
 
     #[tokio::test]

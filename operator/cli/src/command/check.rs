@@ -76,6 +76,9 @@ impl CheckOutput {
                 printer::count(*warnings, "warning", "warnings")
             ),
         };
-        format!("{}\n\n{conclusion}", printer::table(&["", "WHAT", "FINDING"], rows))
+        format!(
+            "{}\n\n{conclusion}",
+            printer::table(&["RESULT", "WHAT", "FINDING"], rows)
+        )
     }
 }

@@ -69,6 +69,7 @@ async fn everything_that_is_wrong_is_told_at_once() {
     - {name: Lead, mapping: None, fields: [{source: Compny, column: company}]}
     - {name: Account, where: \"Name LIKE 5\"}
     - {name: Contact, where: \"LastName = 'Nobody of this name'\"}
+    - {name: Case}
 ";
     written(&bench, objects, "correct horse");
     bench
@@ -81,6 +82,8 @@ async fn everything_that_is_wrong_is_told_at_once() {
     line(&finished, "PROBLEM", "Account", "where: ");
     line(&finished, "warning", "Contact", "no record meets it");
     line(&finished, "PROBLEM", "Contact", "contact");
+    line(&finished, "ok", "Case", "every field is there");
+    line(&finished, "ok", "Case", "is new");
     assert!(finished.stdout.contains("4 problems, "), "{finished:?}");
     assert!(!finished.stdout.contains("Nobody of this name"), "{finished:?}");
 }

@@ -1,8 +1,11 @@
 //! What would refuse a first run is told before it, from the catalogue alone.
 
-use replication::destination::{
-    Destination,
-    postgres::{Postgres, PostgresConfig},
+use replication::{
+    Error,
+    destination::{
+        Destination,
+        postgres::{Postgres, PostgresConfig},
+    },
 };
 use url::Url;
 
@@ -36,10 +39,8 @@ impl Role {
         url.set_password(Some("p")).unwrap();
         let config = PostgresConfig::new(url.as_str(), &self.place.schema);
         let problems = Postgres::connect(config).await.unwrap().readiness().await.unwrap();
-        problems
-            .iter()
-            .map(|problem| format!("{}\n", problem.message()))
-            .collect()
+        let told: Vec<String> = problems.iter().map(Error::message).collect();
+        told.join("\n")
     }
 }
 
