@@ -23,6 +23,7 @@ use crate::{
         postgres::{Postgres, PostgresConfig},
         sqlite::Sqlite,
     },
+    guard::HeldDeletes,
     plan::{self, Identifier, ObjectName, ObjectPlan, Plan, Schema},
     retry::Retries,
     state::{Owner, Phase, State},
@@ -529,23 +530,43 @@ impl Examination<'_> {
         )
     }
 
-    /// Whose table it is, and how far it got.
+    /// Whose table it is, how far it got, and what waits for a person.
     async fn state(&mut self, destination: &impl Destination, plan: Arc<ObjectPlan>, owner: Owner) {
         let (object, table): (ObjectName, Identifier) = (plan.object.clone(), plan.table.clone());
-        match read_state(destination, plan, owner).await {
+        let subject = object.as_str();
+        let (state, held) = match read_state(destination, plan, owner).await {
+            Ok(Some(read)) => read,
             Ok(None) => {
                 let text = format!("table {table} is new: the first run makes it");
-                self.checkup.add(Verdict::Passed, object.as_str(), text);
+                return self.checkup.add(Verdict::Passed, subject, text);
             }
-            Ok(Some(State { rows, checkpoint, .. })) => {
-                let text = match (checkpoint.phase, checkpoint.watermark) {
-                    (Phase::Initial, _) => format!("table {table}: a first load is under way, {rows} rows so far"),
-                    (Phase::Live, Some(watermark)) => format!("table {table}: {rows} rows, complete as of {watermark}"),
-                    (Phase::Live, None) => format!("table {table}: {rows} rows"),
-                };
-                self.checkup.add(Verdict::Passed, object.as_str(), text);
-            }
-            Err(error) => self.checkup.failed(object.as_str(), &error),
+            Err(error) => return self.checkup.failed(subject, &error),
+        };
+        let State {
+            rows,
+            rejected,
+            checkpoint,
+            ..
+        } = state;
+        let text = match (checkpoint.phase, checkpoint.watermark) {
+            (Phase::Initial, _) => format!("table {table}: a first load is under way, {rows} rows so far"),
+            (Phase::Live, Some(watermark)) => format!("table {table}: {rows} rows, complete as of {watermark}"),
+            (Phase::Live, None) => format!("table {table}: {rows} rows"),
+        };
+        self.checkup.add(Verdict::Passed, subject, text);
+        if let Some(HeldDeletes { count, token }) = held {
+            let text = format!(
+                "held deletes: {count}, more than consistency.maxDeletePercent allows at once; see whether they are meant, and \
+                 confirm them with {subject}={token} (run --confirm-deletes)"
+            );
+            self.checkup.add(Verdict::Warning, subject, text);
+        }
+        if rejected > 0 {
+            let text = format!(
+                "records with values that do not fit the table: {rejected}; their rows stay as they were, and _rejected_row lists \
+                 them with the column and why"
+            );
+            self.checkup.add(Verdict::Warning, subject, text);
         }
     }
 }
@@ -555,7 +576,20 @@ enum Connecting {
     Sqlite(Sqlite),
 }
 
-async fn read_state(destination: &impl Destination, plan: Arc<ObjectPlan>, owner: Owner) -> Result<Option<State>> {
+/// The state, with what the guard holds.
+async fn read_state(
+    destination: &impl Destination,
+    plan: Arc<ObjectPlan>,
+    owner: Owner,
+) -> Result<Option<(State, Option<HeldDeletes>)>> {
     let mut table = destination.open(plan, owner).await?;
-    table.read_state().await
+    let Some(state) = table.read_state().await? else {
+        return Ok(None);
+    };
+    let held = if state.pending > state.confirmed {
+        table.held().await?
+    } else {
+        None
+    };
+    Ok(Some((state, held)))
 }

@@ -252,3 +252,37 @@ async fn a_file_that_could_not_be_written_is_told_before_a_run() {
     std::fs::set_permissions(bench.desk.path(""), folder).unwrap();
     line(&finished, "PROBLEM", "Destination", "read-only");
 }
+
+#[tokio::test]
+async fn what_waits_for_a_person_is_told() {
+    let bench = Bench::new().await;
+    written(&bench, "    - {name: Contact}\n", "correct horse");
+    bench.run(&["run", "-f", "crm.yaml", "--once"]).await.ended(0);
+    let finished = bench.run(&["check", "-f", "crm.yaml"]).await.ended(0);
+    line(&finished, "ok", "Contact", "300 rows, complete as of");
+    for n in 0..150 {
+        let id = bench.org.id("Contact", n).unwrap();
+        bench.org.delete("Contact", &id).unwrap();
+    }
+    bench.run(&["run", "-f", "crm.yaml", "--once"]).await.ended(8);
+    let id = bench.org.id("Contact", 200).unwrap();
+    bench
+        .database()
+        .execute(
+            "INSERT INTO _rejected_row (object, salesforce_id, column_name, reason, since) VALUES ('Contact', ?1, 'email', 'x', \
+             '2026-01-01T00:00:00.000Z')",
+            [&id],
+        )
+        .unwrap();
+    let finished = bench.run(&["check", "-f", "crm.yaml"]).await.ended(0);
+    let held = line(&finished, "warning", "Contact", "held deletes: 150");
+    let token = held.split("Contact=").nth(1).unwrap().split(' ').next().unwrap();
+    line(&finished, "warning", "Contact", "values that do not fit the table: 1");
+    bench.database().execute("DELETE FROM _rejected_row", []).unwrap();
+    let confirmed = format!("Contact={token}");
+    bench
+        .run(&["run", "-f", "crm.yaml", "--once", "--confirm-deletes", &confirmed])
+        .await
+        .ended(0);
+    assert_eq!(bench.number("SELECT count(*) FROM contact"), 150);
+}
