@@ -200,7 +200,8 @@ mod tests {
         for minute in 0..2000 {
             window.add(1, at(minute));
         }
-        assert_eq!(window.recent(at(2000)), 1440 - 5);
+        // The grain that begins a day ago does not count any more.
+        assert_eq!(window.recent(at(2000)), 1440 - 10);
         assert!(window.entries.len() <= 97);
         assert_eq!(window.recent(at(2000 + 1440)), 0);
         window.add(0, at(2000 + 1440));

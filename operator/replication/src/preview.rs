@@ -73,7 +73,7 @@ fn map(plan: &ObjectPlan, batch: &Batch, row: usize) -> PreviewRow {
     let mapped = plan.columns.iter().map(|column| match &column.source {
         ColumnSource::Field(position) => value(*position).map(str::to_owned),
         ColumnSource::Template(template) => template.render(value),
-        ColumnSource::Empty | ColumnSource::DeletedAt => None,
+        ColumnSource::Empty | ColumnSource::Null | ColumnSource::DeletedAt => None,
         ColumnSource::IsDeleted => Some("false".to_owned()),
     });
     PreviewRow {

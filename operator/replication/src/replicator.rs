@@ -463,6 +463,11 @@ impl<D: Destination> Replicator<D> {
         };
         match outcome {
             Ok(known) => {
+                if report.kind == RunKind::Initial {
+                    // It may have taken a table back, and left another one.
+                    self.retired.retain(|retired| retired.table != report.table);
+                    self.prepared = false;
+                }
                 self.known.insert(object.clone(), known);
                 let schedule = if is_long {
                     &mut self.long_schedule

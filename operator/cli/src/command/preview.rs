@@ -76,6 +76,7 @@ fn text(preview: &Rows, plan: Option<&ObjectPlan>) -> String {
                     ColumnSource::Field(position) => Some(*position),
                     ColumnSource::Template(_)
                     | ColumnSource::Empty
+                    | ColumnSource::Null
                     | ColumnSource::IsDeleted
                     | ColumnSource::DeletedAt => None,
                 });

@@ -45,8 +45,10 @@ pub enum ColumnSource {
     Field(usize),
     /// A URL made from other values of the row.
     Template(UrlTemplate),
-    /// Nothing: the column is there and NULL (an excluded or missing field of the Directory mapping).
+    /// Nothing: the column is there and NULL (a Directory column that has no field, or a missing one; then it keeps what it has).
     Empty,
+    /// NULL, whatever was there: a field that the resource excludes from its column.
+    Null,
     /// `is_deleted` of the delete mode `Mark`: false for a row that was read as live.
     IsDeleted,
     /// `deleted_at` of the delete mode `Mark`: NULL for a row that was read as live.

@@ -99,6 +99,7 @@ pub(super) fn columns(
         let (kind, source) = match &draft.value {
             DraftValue::Field(path, kind) => (*kind, ColumnSource::Field(select.position(path))),
             DraftValue::Empty(kind) => (*kind, ColumnSource::Empty),
+            DraftValue::Excluded(kind) => (*kind, ColumnSource::Null),
             DraftValue::Missing(source, kind) => {
                 keep(source, &draft.column);
                 (*kind, ColumnSource::Empty)
@@ -138,7 +139,11 @@ pub(super) fn warn_of_missing(drafts: &[Draft], existing: Existing<'_>, findings
     let missing = drafts.iter().filter_map(|draft| match (&draft.value, draft.origin) {
         (DraftValue::Missing(source, _), Origin::Default) => Some((source, &draft.column)),
         (
-            DraftValue::Missing(..) | DraftValue::Field(..) | DraftValue::Template(_) | DraftValue::Empty(_),
+            DraftValue::Missing(..)
+            | DraftValue::Field(..)
+            | DraftValue::Template(_)
+            | DraftValue::Empty(_)
+            | DraftValue::Excluded(_),
             Origin::Default | Origin::Spec,
         ) => None,
     });
@@ -246,7 +251,7 @@ fn template_field(name: &str, drafts: &[Draft], lookup: Lookup<'_>) -> Result<Fi
         return match &draft.value {
             DraftValue::Field(path, _) => Ok(path.clone()),
             DraftValue::Template(_) => wrong("is a URL itself"),
-            DraftValue::Empty(_) => wrong("has no value"),
+            DraftValue::Empty(_) | DraftValue::Excluded(_) => wrong("has no value"),
             DraftValue::Missing(source, _) => Err(TemplateFault::Missing(
                 vec![source.clone()],
                 format!(

@@ -37,6 +37,8 @@ pub(super) enum DraftValue {
     Template(String),
     /// Nothing.
     Empty(ColumnKind),
+    /// Nothing, and no value that was there before.
+    Excluded(ColumnKind),
     /// A field that describe lacks, as it was written: nothing, and what the column has stays.
     Missing(String, ColumnKind),
 }
@@ -55,9 +57,14 @@ impl Draft {
     pub(super) fn has_field_of(&self, other: &Self) -> bool {
         match (&self.value, &other.value) {
             (DraftValue::Field(own, _), DraftValue::Field(others, _)) => own == others,
-            (DraftValue::Field(..) | DraftValue::Template(_) | DraftValue::Empty(_) | DraftValue::Missing(..), _) => {
-                false
-            }
+            (
+                DraftValue::Field(..)
+                | DraftValue::Template(_)
+                | DraftValue::Empty(_)
+                | DraftValue::Excluded(_)
+                | DraftValue::Missing(..),
+                _,
+            ) => false,
         }
     }
 
@@ -66,7 +73,7 @@ impl Draft {
         match &self.value {
             DraftValue::Field(path, _) => format!("field {path}"),
             DraftValue::Template(_) => "a URL".to_owned(),
-            DraftValue::Empty(_) => "an empty column".to_owned(),
+            DraftValue::Empty(_) | DraftValue::Excluded(_) => "an empty column".to_owned(),
             DraftValue::Missing(source, _) => format!("field {source}"),
         }
     }

@@ -70,6 +70,7 @@ fn line(column: &Column, select: &[FieldPath]) -> String {
             format!("template{}", parts.collect::<String>())
         }
         ColumnSource::Empty => "empty".to_owned(),
+        ColumnSource::Null => "null".to_owned(),
         ColumnSource::IsDeleted => "is_deleted".to_owned(),
         ColumnSource::DeletedAt => "deleted_at".to_owned(),
     };
@@ -185,6 +186,7 @@ mod tests {
         changed(&|columns, _| columns[2].name = Identifier::new("mail"));
         changed(&|columns, _| columns[2].kind = ColumnKind::Boolean);
         changed(&|columns, _| columns[2].source = ColumnSource::Empty);
+        changed(&|columns, _| columns[2].source = ColumnSource::Null);
         changed(&|columns, _| drop(columns.pop()));
         changed(&|_, select| select[3] = FieldPath::own("Name"));
         changed(&|columns, _| {

@@ -131,11 +131,19 @@ fn link(name: &str, relationship: Relationship<'_>, select: &[FieldPath], column
     };
     let by_template = columns.iter().any(|column| match &column.source {
         ColumnSource::Template(template) => is_needed_by(template),
-        ColumnSource::Field(_) | ColumnSource::Empty | ColumnSource::IsDeleted | ColumnSource::DeletedAt => false,
+        ColumnSource::Field(_)
+        | ColumnSource::Empty
+        | ColumnSource::Null
+        | ColumnSource::IsDeleted
+        | ColumnSource::DeletedAt => false,
     });
     let holding = |column: &Column| match column.source {
         ColumnSource::Field(position) => select.get(position),
-        ColumnSource::Template(_) | ColumnSource::Empty | ColumnSource::IsDeleted | ColumnSource::DeletedAt => None,
+        ColumnSource::Template(_)
+        | ColumnSource::Empty
+        | ColumnSource::Null
+        | ColumnSource::IsDeleted
+        | ColumnSource::DeletedAt => None,
     };
     let compared = columns.iter().enumerate().filter_map(|(column, planned)| {
         let path = holding(planned).filter(|path| path.relationship.as_deref() == Some(name))?;

@@ -131,7 +131,7 @@ pub(super) fn drafts(lookup: Lookup<'_>, exclude: &[String], findings: &mut Find
             let value = match cell {
                 Cell::Nothing => DraftValue::Empty(row.empty),
                 Cell::Field(name) | Cell::Person(name) => match usable(lookup, name) {
-                    Some((_, kind)) if is_excluded(name) => DraftValue::Empty(kind),
+                    Some((_, kind)) if is_excluded(name) => DraftValue::Excluded(kind),
                     Some((found, kind)) => DraftValue::Field(found.path, kind),
                     None if is_excluded(name) || (matches!(cell, Cell::Person(_)) && !has_persons) => {
                         DraftValue::Empty(row.empty)

@@ -248,7 +248,7 @@ impl ColumnView {
         let source = match source {
             ColumnSource::Field(position) => select.get(*position).map(ToString::to_string),
             ColumnSource::Template(template) => Some(written(template, select)),
-            ColumnSource::Empty => None,
+            ColumnSource::Empty | ColumnSource::Null => None,
             ColumnSource::IsDeleted => Some("whether the record is deleted".to_owned()),
             ColumnSource::DeletedAt => Some("when the record was found deleted".to_owned()),
         };

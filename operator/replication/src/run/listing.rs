@@ -33,7 +33,7 @@ use crate::{
     batch::Batch,
     destination::{ColumnInUse, Listed, Load, ObjectTable, StateWrite, Stretch},
     guard::Guard,
-    plan::PlanHash,
+    plan::{Deletes, PlanHash},
     progress::Drift,
     soql::Shape,
     state::{Checkpoint, Listing, ListingKind},
@@ -338,6 +338,9 @@ impl Pass<'_, '_> {
     }
 
     async fn settle_surplus<T: ObjectTable>(&self, table: &mut T) -> Result<()> {
+        if self.context.plan.deletes == Deletes::Ignore {
+            return Ok(());
+        }
         let mut segments = Segments::new(self.context, table, Load::Overwrite);
         // Before the surplus is noted beside them, which needs no second look.
         segments.settle_pending(&self.checkpoint).await?;

@@ -112,8 +112,8 @@ pub(crate) async fn the_window_counts_across_commits_for_a_day<H: Harness>() {
     assert_eq!(window.recent(moment(101 + DAY)), 3);
 }
 
-/// "A marked row counts as a row": the rows of the state do not shrink with each mark.
-pub(crate) async fn marked_rows_count_as_rows<H: Harness>() {
+/// "The rows that it counts are those that are not marked": years of marks do not thin out what is left.
+pub(crate) async fn marked_rows_do_not_count_for_the_guard<H: Harness>() {
     let (harness, mut table) = with_rows::<H>(10, Deletes::Mark).await;
     let guarded = LAST.guarded(10);
     assert_eq!(
@@ -121,10 +121,18 @@ pub(crate) async fn marked_rows_count_as_rows<H: Harness>() {
         counts(0, 0, 5)
     );
     assert_eq!(state_value(&harness, "rows").await.as_deref(), Some("10"));
-    // A day later five of ten rows are no more than half.
+    // A day later three are more than half of the five that are left, and two are not.
     assert_eq!(
-        guarded.at(200 + DAY).write(&mut table, &deleted(6..=10)).await.unwrap(),
-        counts(0, 0, 5)
+        guarded.at(200 + DAY).write(&mut table, &deleted(6..=7)).await.unwrap(),
+        counts(0, 0, 2)
+    );
+    assert_eq!(
+        guarded
+            .at(300 + 2 * DAY)
+            .write(&mut table, &deleted(8..=9))
+            .await
+            .unwrap(),
+        holding(2, counts(0, 0, 0))
     );
 }
 

@@ -163,7 +163,7 @@ macro_rules! contract_suite {
                 what_is_held_stays_noted,
                 held_again_writes_nothing,
                 the_window_counts_across_commits_for_a_day,
-                marked_rows_count_as_rows,
+                marked_rows_do_not_count_for_the_guard,
                 rows_of_the_same_segment_count,
                 older_entries_wait_until_they_were_looked_at,
                 held_deletes_have_an_order_and_a_token,

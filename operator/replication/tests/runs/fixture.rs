@@ -445,7 +445,11 @@ fn assert_table(control: &Control, file: &Path, plan: &ObjectPlan) {
                 let path = &plan.select[*position];
                 path.relationship.is_none().then(|| (index, &*path.field, column.kind))
             }
-            ColumnSource::Template(_) | ColumnSource::Empty | ColumnSource::IsDeleted | ColumnSource::DeletedAt => None,
+            ColumnSource::Template(_)
+            | ColumnSource::Empty
+            | ColumnSource::Null
+            | ColumnSource::IsDeleted
+            | ColumnSource::DeletedAt => None,
         })
         .collect();
     let mut expected = BTreeMap::new();

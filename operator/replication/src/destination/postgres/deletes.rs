@@ -65,7 +65,7 @@ pub(super) async fn forget_rejected(context: &Context, session: &mut Session) ->
 
 /// The table as it is before deletes are applied.
 pub(super) struct Losing {
-    /// Its rows.
+    /// Its rows, marked ones included.
     pub(super) rows: i64,
     /// Rows that it lost within the guard's window.
     pub(super) recent: u64,
@@ -107,12 +107,12 @@ pub(super) async fn apply(context: &Context, session: &mut Session, guard: Guard
     let query = sqlx::query_as(statements.count.sql())
         .bind(context.plan.object.as_str())
         .persistent(false);
-    let (open, confirmed): (i64, i64) = context
+    let (open, confirmed, marked): (i64, i64, i64) = context
         .database
         .within(doing, query.fetch_one(&mut session.connection))
         .await?;
     let (open, confirmed) = (number(open), number(confirmed));
-    let admitted = guard.admits(open, table.recent, number(table.rows));
+    let admitted = guard.admits(open, table.recent, number(table.rows - marked));
     let held = if admitted { 0 } else { open };
     let pending = if admitted { Pending::All } else { Pending::Confirmed };
     if confirmed == 0 && (held > 0 || open == 0) {

@@ -148,7 +148,7 @@ impl Encoder {
                     ColumnSource::Field(field) => TargetSource::Field(*field),
                     ColumnSource::Template(template) => TargetSource::Template(template.clone()),
                     ColumnSource::IsDeleted => TargetSource::False,
-                    ColumnSource::DeletedAt => TargetSource::Null,
+                    ColumnSource::DeletedAt | ColumnSource::Null => TargetSource::Null,
                     ColumnSource::Empty => return None,
                 };
                 Some(Target {

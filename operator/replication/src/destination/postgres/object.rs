@@ -187,6 +187,8 @@ impl ObjectTable for PostgresTable {
         self.unfinished = state
             .as_ref()
             .filter(|state| self.names_this_table() && state.checkpoint.phase == Phase::Initial)
+            // Else the load found rows of another life in the table, and readers.
+            .filter(|state| state.checkpoint.reconciled_at.is_some())
             .map(|state| state.checkpoint.plan_hash.clone());
         self.known = match &state {
             Some(state) => Known::At {

@@ -306,7 +306,7 @@ fn compare<'a>(context: &'a Context, found: &Found) -> Result<Vec<(&'a Column, B
 fn is_mark(column: &Column) -> bool {
     match column.source {
         ColumnSource::IsDeleted | ColumnSource::DeletedAt => true,
-        ColumnSource::Field(_) | ColumnSource::Template(_) | ColumnSource::Empty => false,
+        ColumnSource::Field(_) | ColumnSource::Template(_) | ColumnSource::Empty | ColumnSource::Null => false,
     }
 }
 

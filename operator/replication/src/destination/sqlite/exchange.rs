@@ -57,7 +57,7 @@ pub(super) fn is_beside(found: &[Found], name: &str) -> bool {
 pub(super) fn is_exchangeable(position: usize, column: &Column) -> bool {
     match column.source {
         ColumnSource::Field(_) | ColumnSource::Template(_) => position >= 2,
-        ColumnSource::Empty => true,
+        ColumnSource::Empty | ColumnSource::Null => true,
         ColumnSource::IsDeleted | ColumnSource::DeletedAt => false,
     }
 }
@@ -73,7 +73,7 @@ pub(super) fn layout(plan: &ObjectPlan, found: &[Found]) -> ObjectPlan {
     for column in layout.columns.iter_mut().skip(2) {
         match column.source {
             ColumnSource::Field(_) | ColumnSource::Template(_) => {}
-            ColumnSource::Empty | ColumnSource::IsDeleted | ColumnSource::DeletedAt => continue,
+            ColumnSource::Empty | ColumnSource::Null | ColumnSource::IsDeleted | ColumnSource::DeletedAt => continue,
         }
         let Some(old) = find(found, column.name.as_str()).filter(|found| !found.is_as(column.kind)) else {
             continue;

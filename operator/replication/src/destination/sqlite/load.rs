@@ -385,7 +385,7 @@ impl Writer<'_> {
                     encode::bind(statement, position + 1, column.kind, url.as_deref(), scratch)
                 }
                 // Written as literals of the statement, or not at all.
-                ColumnSource::Empty | ColumnSource::IsDeleted | ColumnSource::DeletedAt => Ok(()),
+                ColumnSource::Empty | ColumnSource::Null | ColumnSource::IsDeleted | ColumnSource::DeletedAt => Ok(()),
             };
             match bound {
                 Ok(()) => {}

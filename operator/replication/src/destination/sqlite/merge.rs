@@ -182,7 +182,12 @@ impl Parts<'_> {
         let object = self.object();
         let unconfirmed = self.number(statement::COUNT_UNCONFIRMED, [object])?;
         let (rows, mut window) = self.rows_and_window()?;
-        let is_admitted = guard.admits(unconfirmed, window.recent(at), rows + self.segment.inserted);
+        let marked = match &self.statements.count_marked {
+            Some(count) if unconfirmed > 0 => self.number(count, [])?,
+            Some(_) | None => 0,
+        };
+        let rows = (rows + self.segment.inserted).saturating_sub(marked);
+        let is_admitted = guard.admits(unconfirmed, window.recent(at), rows);
         let since = guard.found_since.map(state::text).unwrap_or_default();
 
         let apply = &self.statements.apply_deletes;

@@ -366,7 +366,10 @@ const UPDATE_STATE: &str = "UPDATE _replication_state SET table_name = ?3, plan_
 
 /// A first load that another plan has begun and not finished.
 fn is_given_up(state: &State, checkpoint: &Checkpoint) -> bool {
-    state.checkpoint.phase == Phase::Initial && state.checkpoint.plan_hash != checkpoint.plan_hash
+    state.checkpoint.phase == Phase::Initial
+        && state.checkpoint.plan_hash != checkpoint.plan_hash
+        // Else it has rows of another life, and readers.
+        && state.checkpoint.reconciled_at.is_some()
 }
 
 /// Whether every row of the table was written by this plan.

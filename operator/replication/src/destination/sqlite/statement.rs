@@ -165,6 +165,8 @@ pub(super) struct TableStatements {
     pub(super) highest_rowid: String,
     pub(super) has_rows: String,
     pub(super) count_rows: String,
+    /// With the mark: how many rows have it.
+    pub(super) count_marked: Option<String>,
 }
 
 impl TableStatements {
@@ -194,6 +196,8 @@ impl TableStatements {
             highest_rowid: format!("SELECT coalesce(max(rowid), 0) FROM {table}"),
             has_rows: format!("SELECT EXISTS (SELECT 1 FROM {table})"),
             count_rows: format!("SELECT count(*) FROM {table}"),
+            count_marked: mark_column(plan, &ColumnSource::IsDeleted)
+                .map(|is_deleted| format!("SELECT count(*) FROM {table} WHERE {is_deleted}")),
         }
     }
 }
@@ -312,7 +316,7 @@ pub(super) fn create_index(plan: &ObjectPlan, index: &IndexPlan) -> String {
 pub(super) fn bound(plan: &ObjectPlan) -> impl Iterator<Item = &Column> {
     plan.columns.iter().filter(|column| match column.source {
         ColumnSource::Field(_) | ColumnSource::Template(_) => true,
-        ColumnSource::Empty | ColumnSource::IsDeleted | ColumnSource::DeletedAt => false,
+        ColumnSource::Empty | ColumnSource::Null | ColumnSource::IsDeleted | ColumnSource::DeletedAt => false,
     })
 }
 
@@ -320,7 +324,11 @@ pub(super) fn bound(plan: &ObjectPlan) -> impl Iterator<Item = &Column> {
 /// before its field went away (design 6.8).
 fn written(plan: &ObjectPlan) -> impl Iterator<Item = &Column> {
     plan.columns.iter().filter(|column| match column.source {
-        ColumnSource::Field(_) | ColumnSource::Template(_) | ColumnSource::IsDeleted | ColumnSource::DeletedAt => true,
+        ColumnSource::Field(_)
+        | ColumnSource::Template(_)
+        | ColumnSource::Null
+        | ColumnSource::IsDeleted
+        | ColumnSource::DeletedAt => true,
         ColumnSource::Empty => false,
     })
 }
@@ -330,7 +338,7 @@ fn insert(plan: &ObjectPlan) -> String {
     let values: Vec<String> = written(plan)
         .map(|column| match column.source {
             ColumnSource::IsDeleted => "0".to_owned(),
-            ColumnSource::DeletedAt | ColumnSource::Empty => "NULL".to_owned(),
+            ColumnSource::DeletedAt | ColumnSource::Empty | ColumnSource::Null => "NULL".to_owned(),
             ColumnSource::Field(_) | ColumnSource::Template(_) => {
                 parameter += 1;
                 format!("?{parameter}")

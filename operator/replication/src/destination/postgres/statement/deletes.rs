@@ -18,7 +18,7 @@ pub(crate) struct DeleteStatements {
     pub(crate) take_out_overwritten: Statement,
     /// `$1` object, `$2` found at.
     pub(crate) note: Statement,
-    /// `$1` object: how many nobody has confirmed, how many somebody has.
+    /// `$1` object: how many nobody has confirmed, how many somebody has; marked rows, where it matters.
     pub(crate) count: Statement,
     /// See [`CHOSEN`]; gives how many rows left or were marked, and how many of them nobody had confirmed.
     pub(crate) apply: Statement,
@@ -51,6 +51,9 @@ pub(super) fn statements(names: &Names) -> DeleteStatements {
         ..
     } = names;
     let unmarked = names.and_unmarked();
+    let marked = names.mark.as_ref().map_or("0::bigint".to_owned(), |mark| {
+        format!("(SELECT count(*) FROM {table} t WHERE t.{})", mark.is_deleted)
+    });
     let read = is_one_of(&[Kind::Live, Kind::Rejected]);
     let gone = is_one_of(&[Kind::Deleted, Kind::Left]);
     let take_out = format!(
@@ -64,7 +67,8 @@ pub(super) fn statements(names: &Names) -> DeleteStatements {
         take_out: Statement::new(format!("{take_out} AND s.{stamp} >= p.stamp")),
         note: note(names),
         count: Statement::new(format!(
-            "SELECT count(*) FILTER (WHERE NOT confirmed), count(*) FILTER (WHERE confirmed) FROM {pending} \
+            "SELECT count(*) FILTER (WHERE NOT confirmed), count(*) FILTER (WHERE confirmed), \
+             CASE WHEN count(*) FILTER (WHERE NOT confirmed) > 0 THEN {marked} ELSE 0::bigint END FROM {pending} \
              WHERE object = $1"
         )),
         apply: apply(names),

@@ -105,7 +105,11 @@ pub(super) fn kind_of(type_name: &str) -> Option<ColumnKind> {
 pub(super) fn written(plan: &ObjectPlan) -> impl Iterator<Item = (usize, &Column)> {
     let columns = plan.columns.iter().enumerate();
     columns.filter(|(_, column)| match column.source {
-        ColumnSource::Field(_) | ColumnSource::Template(_) | ColumnSource::IsDeleted | ColumnSource::DeletedAt => true,
+        ColumnSource::Field(_)
+        | ColumnSource::Template(_)
+        | ColumnSource::Null
+        | ColumnSource::IsDeleted
+        | ColumnSource::DeletedAt => true,
         ColumnSource::Empty => false,
     })
 }

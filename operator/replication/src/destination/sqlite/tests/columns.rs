@@ -207,6 +207,7 @@ async fn a_first_load_given_up_needs_no_exchange() {
     let initial = |kind| Checkpoint {
         phase: crate::state::Phase::Initial,
         plan_hash: plan(kind).hash.0,
+        reconciled_at: Some(AT),
         ..checkpoint()
     };
     for (kind, declared) in [(ColumnKind::Int, "INTEGER"), (TEXT, "TEXT")] {
