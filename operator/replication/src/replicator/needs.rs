@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::turn::Turn;
 use crate::{
     Error, Result,
     plan::{ObjectPlan, PlanHash, VerifyBy},
@@ -63,22 +62,27 @@ impl Need {
 ///
 /// # Errors
 /// [`Error::SchemaConflict`] where the state contradicts itself.
-pub(super) fn first(turn: &Turn, state: Option<State>) -> Result<Need> {
+pub(super) fn first(
+    plan: &ObjectPlan,
+    asked: Option<RunKind>,
+    known: Option<&Memory>,
+    state: Option<State>,
+) -> Result<Need> {
     let Some(state) = state else {
         return Ok(Need::Initial(None));
     };
-    if state.table_name != turn.plan.table.as_str() {
+    if state.table_name != plan.table.as_str() {
         // Into the new table; the other one is retired.
         return Ok(Need::Initial(None));
     }
     if state.checkpoint.phase == Phase::Initial {
         return Ok(Need::Initial(Some(state)));
     }
-    let memory = merged(turn.known.as_ref().map(|known| &known.memory), state);
-    match turn.asked {
+    let memory = merged(known, state);
+    match asked {
         Some(RunKind::Initial) => Ok(Need::Nothing),
         Some(RunKind::Verify | RunKind::Reconcile | RunKind::Refresh) => Ok(Need::Long(memory)),
-        Some(RunKind::Incremental) | None => of(RunKind::Incremental, &turn.plan, &memory),
+        Some(RunKind::Incremental) | None => of(RunKind::Incremental, plan, &memory),
     }
 }
 
@@ -240,4 +244,232 @@ fn since(earlier: Timestamp, later: Timestamp) -> Duration {
         return Duration::MAX;
     }
     later.duration_since(earlier).unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fixture,
+        guard::DeletesWindow,
+        plan::Periods,
+        state::{Checkpoint, Epoch, Listing, Owner},
+    };
+
+    const HOUR: Duration = Duration::from_hours(1);
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn at(minutes: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + minutes * 60).unwrap()
+    }
+
+    fn now(minutes: i64) -> Now {
+        Now {
+            wall: at(minutes),
+            server: at(minutes),
+        }
+    }
+
+    /// Each kind with its default period.
+    fn plan(hash: &str) -> ObjectPlan {
+        let mut plan = fixture::contact();
+        plan.hash = PlanHash(hash.to_owned());
+        plan.periods = Periods {
+            verify: Some(HOUR),
+            reconcile: Some(DAY),
+            refresh: Some(7 * DAY),
+        };
+        plan
+    }
+
+    /// Complete as of minute 0, in every respect.
+    fn memory(change: impl FnOnce(&mut Checkpoint)) -> Memory {
+        let mut checkpoint = Checkpoint {
+            phase: Phase::Live,
+            plan_hash: "rows".to_owned(),
+            query_start: None,
+            watermark: Some(at(0)),
+            last_id: None,
+            checked_at: Some(at(0)),
+            verified_until: Some(at(0)),
+            reconciled_at: Some(at(0)),
+            refreshed_at: Some(at(0)),
+            listing: None,
+        };
+        change(&mut checkpoint);
+        let plan = fixture::contact();
+        Memory {
+            watermark: checkpoint.watermark,
+            verified_until: checkpoint.verified_until,
+            state: State {
+                object: plan.object,
+                owner: Owner {
+                    replicator: "default/crm".to_owned(),
+                    organization_id: "00D000000000001AAA".to_owned(),
+                    adopts: None,
+                },
+                table_name: plan.table.to_string(),
+                rows: 10,
+                pending: 0,
+                confirmed: 0,
+                rejected: 0,
+                deletes_window: DeletesWindow::default(),
+                epoch: Epoch(1),
+                checkpoint,
+            },
+        }
+    }
+
+    fn listing(kind: ListingKind, hash: &str, last_id: Option<&str>) -> Option<Listing> {
+        Some(Listing {
+            kind,
+            plan_hash: hash.to_owned(),
+            started: at(0),
+            covered: None,
+            last_id: last_id.map(str::to_owned),
+        })
+    }
+
+    fn due(plan: &ObjectPlan, memory: &Memory, minutes: i64) -> Option<RunKind> {
+        long(plan, memory, (&[], None), now(minutes))
+    }
+
+    #[test]
+    fn kinds_are_due_by_their_periods() {
+        let (plan, memory) = (plan("rows"), memory(|_| {}));
+        assert_eq!(due(&plan, &memory, 59), None);
+        assert_eq!(due(&plan, &memory, 60), Some(RunKind::Verify));
+        let tried = [RunKind::Verify];
+        let after = |minutes| long(&plan, &memory, (&tried, None), now(minutes));
+        assert_eq!(after(60), None);
+        assert_eq!(after(24 * 60), Some(RunKind::Reconcile));
+        assert_eq!(after(7 * 24 * 60), Some(RunKind::Refresh));
+        // A transaction that stays open keeps what is verified where it is; it is asked for once in a period all the same.
+        assert_eq!(long(&plan, &memory, (&[], Some(at(30))), now(89)), None);
+        assert_eq!(
+            long(&plan, &memory, (&[], Some(at(30))), now(90)),
+            Some(RunKind::Verify)
+        );
+    }
+
+    #[test]
+    fn what_is_switched_off_is_not_due_unless_it_never_was() {
+        let mut plan = plan("rows");
+        plan.periods = Periods::default();
+        assert_eq!(due(&plan, &memory(|_| {}), 1_000_000), None);
+        let refreshed = memory(|checkpoint| checkpoint.reconciled_at = None);
+        assert_eq!(due(&plan, &refreshed, 0), Some(RunKind::Reconcile));
+        let never = memory(|checkpoint| checkpoint.refreshed_at = None);
+        assert_eq!(due(&plan, &never, 0), Some(RunKind::Refresh));
+    }
+
+    #[test]
+    fn beyond_the_reach_of_the_log_everything_is_compared() {
+        let plan = plan("rows");
+        let old = memory(|_| {});
+        let fortnight = 15 * 24 * 60;
+        let tried = [RunKind::Refresh];
+        assert_eq!(
+            long(&plan, &old, (&tried, None), now(fortnight)),
+            Some(RunKind::Reconcile)
+        );
+        // What was just compared is not compared again, although nothing could be verified.
+        let unverified = memory(|checkpoint| {
+            checkpoint.verified_until = None;
+            checkpoint.reconciled_at = Some(at(100));
+        });
+        assert_eq!(due(&plan, &unverified, 159), None);
+        assert_eq!(due(&plan, &unverified, 160), Some(RunKind::Reconcile));
+        // A clock of Salesforce's that was carried on too slowly.
+        let ahead = memory(|checkpoint| checkpoint.verified_until = Some(at(5)));
+        assert_ne!(due(&plan, &ahead, 0), Some(RunKind::Reconcile));
+    }
+
+    #[test]
+    fn what_is_not_in_the_log_is_compared_as_often_as_it_would_be_verified() {
+        let mut plan = plan("rows");
+        plan.verify_by = VerifyBy::Listing;
+        let memory = memory(|checkpoint| checkpoint.verified_until = None);
+        assert_eq!(due(&plan, &memory, 59), None);
+        assert_eq!(due(&plan, &memory, 60), Some(RunKind::Reconcile));
+    }
+
+    #[test]
+    fn a_change_asks_for_the_listing_that_brings_it() {
+        let changed = |state: &str, plan_hash: &str| {
+            let memory = memory(|checkpoint| checkpoint.plan_hash = state.to_owned());
+            change(&plan(plan_hash), &memory.state)
+        };
+        assert_eq!(changed("rows", "rows"), None);
+        assert_eq!(changed("rows", "rows/where"), Some(RunKind::Reconcile));
+        assert_eq!(changed("rows/where", "rows"), Some(RunKind::Reconcile));
+        assert_eq!(changed("rows/where", "other/where"), Some(RunKind::Refresh));
+        assert_eq!(changed("rows/where", "other"), Some(RunKind::Refresh));
+    }
+
+    #[test]
+    fn a_plan_that_is_changed_back_finds_what_was_begun_for_the_other() {
+        let begun = |kind, hash: &str| {
+            let memory = memory(|checkpoint| checkpoint.listing = listing(kind, hash, None));
+            change(&plan("rows"), &memory.state)
+        };
+        assert_eq!(begun(ListingKind::Reconcile, "rows/where"), Some(RunKind::Reconcile));
+        assert_eq!(begun(ListingKind::Refresh, "other"), Some(RunKind::Refresh));
+        assert_eq!(begun(ListingKind::Refresh, "rows/where"), Some(RunKind::Refresh));
+        assert_eq!(begun(ListingKind::Refresh, "rows"), None);
+    }
+
+    #[test]
+    fn a_listing_under_way_goes_on_and_a_refresh_is_no_reconcile() {
+        let plan = plan("rows");
+        for (kind, expected) in [
+            (ListingKind::Reconcile, RunKind::Reconcile),
+            (ListingKind::Refresh, RunKind::Refresh),
+        ] {
+            let memory = memory(|checkpoint| checkpoint.listing = listing(kind, "rows", Some("003A")));
+            assert_eq!(due(&plan, &memory, 1), Some(expected));
+            assert_eq!(of(RunKind::Reconcile, &plan, &memory).unwrap().kind(), expected);
+            assert_eq!(begin(&plan, &memory), Begin::Unknown);
+            assert!(!must_adapt(&plan, &memory.state));
+        }
+        assert_eq!(begin(&plan, &memory(|_| {})), Begin::Known);
+    }
+
+    #[test]
+    fn memory_counts_under_its_epoch_and_not_beyond_a_refresh() {
+        let ahead = Memory {
+            watermark: Some(at(50)),
+            verified_until: Some(at(40)),
+            ..memory(|_| {})
+        };
+        let same = merged(Some(&ahead), memory(|_| {}).state);
+        assert_eq!((same.watermark, same.verified_until), (Some(at(50)), Some(at(40))));
+        let mut overtaken = memory(|_| {}).state;
+        overtaken.epoch = Epoch(2);
+        assert_eq!(merged(Some(&ahead), overtaken).watermark, Some(at(0)));
+        let refreshed = memory(|checkpoint| checkpoint.refreshed_at = Some(at(60))).state;
+        assert_eq!(merged(Some(&ahead), refreshed).watermark, Some(at(0)));
+    }
+
+    #[test]
+    fn the_first_run_is_what_the_state_needs() {
+        let plan = plan("rows");
+        let kind = |asked, state: Option<State>| first(&plan, asked, None, state).unwrap();
+        assert!(matches!(kind(None, None), Need::Initial(None)));
+        assert!(matches!(kind(Some(RunKind::Verify), None), Need::Initial(None)));
+        let loading = memory(|checkpoint| checkpoint.phase = Phase::Initial).state;
+        assert!(matches!(kind(None, Some(loading)), Need::Initial(Some(_))));
+        let mut elsewhere = memory(|_| {}).state;
+        elsewhere.table_name = "people".to_owned();
+        assert!(matches!(kind(None, Some(elsewhere)), Need::Initial(None)));
+        let live = || Some(memory(|_| {}).state);
+        assert!(matches!(kind(None, live()), Need::Incremental { .. }));
+        assert!(matches!(kind(Some(RunKind::Refresh), live()), Need::Long(_)));
+        assert!(matches!(kind(Some(RunKind::Initial), live()), Need::Nothing));
+        let unknown = memory(|checkpoint| checkpoint.watermark = None).state;
+        assert!(matches!(
+            first(&plan, None, None, Some(unknown)),
+            Err(Error::SchemaConflict { .. })
+        ));
+    }
 }

@@ -313,7 +313,8 @@ impl<D: Destination> Taken<'_, D> {
             Ok(opened) => opened,
             Err(error) => return drop(self.end(&measure, Err(error))),
         };
-        let need = match needs::first(self.turn, state) {
+        let known = self.turn.known.as_ref().map(|known| &known.memory);
+        let need = match needs::first(&self.turn.plan, self.turn.asked, known, state) {
             Ok(need) => need,
             Err(error) => return drop(self.end(&measure, Err(error))),
         };
