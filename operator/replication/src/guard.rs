@@ -222,7 +222,9 @@ mod tests {
     fn a_token_is_for_these_ids_in_this_order() {
         let token = |ids: &[&str]| {
             let mut tokenizer = Tokenizer::default();
-            ids.iter().for_each(|id| tokenizer.see(id));
+            for id in ids {
+                tokenizer.see(id);
+            }
             tokenizer.token()
         };
         let one = token(&["003A", "003B"]);

@@ -320,14 +320,14 @@ mod tests {
         }
     }
 
-    fn listing(kind: ListingKind, hash: &str, last_id: Option<&str>) -> Option<Listing> {
-        Some(Listing {
+    fn listing(kind: ListingKind, hash: &str, last_id: Option<&str>) -> Listing {
+        Listing {
             kind,
             plan_hash: hash.to_owned(),
             started: at(0),
             covered: None,
             last_id: last_id.map(str::to_owned),
-        })
+        }
     }
 
     fn due(plan: &ObjectPlan, memory: &Memory, minutes: i64) -> Option<RunKind> {
@@ -410,7 +410,7 @@ mod tests {
     #[test]
     fn a_plan_that_is_changed_back_finds_what_was_begun_for_the_other() {
         let begun = |kind, hash: &str| {
-            let memory = memory(|checkpoint| checkpoint.listing = listing(kind, hash, None));
+            let memory = memory(|checkpoint| checkpoint.listing = Some(listing(kind, hash, None)));
             change(&plan("rows"), &memory.state)
         };
         assert_eq!(begun(ListingKind::Reconcile, "rows/where"), Some(RunKind::Reconcile));
@@ -426,7 +426,7 @@ mod tests {
             (ListingKind::Reconcile, RunKind::Reconcile),
             (ListingKind::Refresh, RunKind::Refresh),
         ] {
-            let memory = memory(|checkpoint| checkpoint.listing = listing(kind, "rows", Some("003A")));
+            let memory = memory(|checkpoint| checkpoint.listing = Some(listing(kind, "rows", Some("003A"))));
             assert_eq!(due(&plan, &memory, 1), Some(expected));
             assert_eq!(of(RunKind::Reconcile, &plan, &memory).unwrap().kind(), expected);
             assert_eq!(begin(&plan, &memory), Begin::Unknown);
