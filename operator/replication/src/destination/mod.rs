@@ -137,6 +137,9 @@ pub enum StateWrite {
     Always,
     /// Only with rows.
     WithRows,
+    /// In any case, and the rows of the table are counted before the guard looks: at the end of a listing, since somebody may
+    /// have emptied or filled the table by hand.
+    Counted,
 }
 
 /// One record of a listing.
@@ -335,13 +338,19 @@ pub trait ObjectTable: Send + 'static {
     /// [`Error::Fenced`](crate::Error::Fenced) where another process has claimed the object.
     fn confirm(&mut self, token: &str, at: Timestamp) -> impl Future<Output = Result<bool>> + Send;
 
+    /// Whether the guard would let the pending deletes go that nobody has confirmed, as the table is at this moment. Writes
+    /// nothing. Not inside a segment.
+    fn admits(&mut self, guard: Guard, at: Timestamp) -> impl Future<Output = Result<bool>> + Send;
+
     /// Those of the parents in the batch (its select list is the link's) that have a child in the table with another value
     /// in one of the link's compared columns. Only for a link with a reference column and compared columns. Marked children
     /// do not count. Not inside a segment.
     fn outdated_parents(&mut self, link: &Link, parents: Batch) -> impl Future<Output = Result<Vec<String>>> + Send;
 
-    /// Exchanges columns of another type for those beside them, in one transaction, when every row has been written by
-    /// this plan. Gives those that could not be exchanged; their values stay as they were, and the column beside them is
+    /// Exchanges columns of another type for those beside them, in one transaction, when every row that Salesforce has was
+    /// written by this plan. Rows that were not (marked ones, those whose delete is pending, rejected ones, and under `Ignore` those
+    /// of `_surplus_row`) keep their value where it fits the new type. Columns whose field is excluded
+    /// ([`ColumnSource::Null`](crate::plan::ColumnSource::Null)) are NULL afterwards in every row. Gives those that could not be exchanged; their values stay as they were, and the column beside them is
     /// dropped. The table is to be opened again afterwards. Not inside a segment.
     fn settle_columns(&mut self) -> impl Future<Output = Result<Vec<ColumnInUse>>> + Send;
 }

@@ -176,7 +176,10 @@ pub(super) fn listing(plan: &ObjectPlan, state: &State) -> Option<ListingKind> {
 pub(super) fn begin(plan: &ObjectPlan, memory: &Memory) -> Begin {
     let listing = memory.state.checkpoint.listing.as_ref();
     let is_resumed = listing.is_some_and(|listing| listing.plan_hash == plan.hash.0 && listing.last_id.is_some());
-    if is_resumed { Begin::Unknown } else { Begin::Known }
+    Begin {
+        compared: !is_resumed,
+        beyond: false,
+    }
 }
 
 /// Whether the table has to be made as the plan has it, before a run writes to it.
@@ -429,10 +432,10 @@ mod tests {
             let memory = memory(|checkpoint| checkpoint.listing = Some(listing(kind, "rows", Some("003A"))));
             assert_eq!(due(&plan, &memory, 1), Some(expected));
             assert_eq!(of(RunKind::Reconcile, &plan, &memory).unwrap().kind(), expected);
-            assert_eq!(begin(&plan, &memory), Begin::Unknown);
+            assert!(!begin(&plan, &memory).compared);
             assert!(!must_adapt(&plan, &memory.state));
         }
-        assert_eq!(begin(&plan, &memory(|_| {})), Begin::Known);
+        assert!(begin(&plan, &memory(|_| {})).compared);
     }
 
     #[test]

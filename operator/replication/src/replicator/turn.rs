@@ -267,6 +267,12 @@ impl<D: Destination> Shared<D> {
     }
 }
 
+/// For runs that are no listing.
+const FIRST: Begin = Begin {
+    compared: true,
+    beyond: false,
+};
+
 /// What follows a long run.
 enum After {
     /// It came to its end, as a run of this kind.
@@ -456,7 +462,7 @@ impl<D: Destination> Taken<'_, D> {
 
     /// The Initial or Incremental of a turn.
     async fn first(&self, measure: &Measure, table: &mut D::Table, need: Need) -> Result<Known> {
-        let performed = self.perform(measure, table, need, Begin::Known).await?;
+        let performed = self.perform(measure, table, need, FIRST).await?;
         match performed {
             Performed::Done(memory, _) => {
                 if self.turn.known.is_none() {
@@ -525,7 +531,7 @@ impl<D: Destination> Taken<'_, D> {
     /// A long run from its begin to its end, with the Incrementals that it makes room for.
     async fn long(&self, kind: RunKind, table: &mut D::Table, mut known: Known) -> After {
         let mut measure = self.shared.measure(kind);
-        let begin = needs::begin(&self.turn.plan, &known.memory);
+        let mut begin = needs::begin(&self.turn.plan, &known.memory);
         let error = loop {
             measure.state = Some(known.memory.state.clone());
             let need = match needs::of(measure.kind, &self.turn.plan, &known.memory) {
@@ -549,7 +555,10 @@ impl<D: Destination> Taken<'_, D> {
                         Err(error) => break error,
                     }
                 }
-                Ok(Performed::Beyond) => measure.kind = RunKind::Reconcile,
+                Ok(Performed::Beyond) => {
+                    measure.kind = RunKind::Reconcile;
+                    begin.beyond = true;
+                }
                 Ok(Performed::Yielded(memory)) => {
                     self.turn.due.store(false, Ordering::Relaxed);
                     known.memory = memory;
@@ -576,7 +585,7 @@ impl<D: Destination> Taken<'_, D> {
         measure.state = Some(known.memory.state.clone());
         let work = async {
             let need = needs::of(RunKind::Incremental, &self.turn.plan, &known.memory)?;
-            match self.perform(&measure, table, need, Begin::Known).await? {
+            match self.perform(&measure, table, need, FIRST).await? {
                 Performed::Done(memory, _) => self.settle(table, memory, Some(known.clone()), &measure).await,
                 Performed::Yielded(_) | Performed::Beyond => {
                     Err(Error::Internal("an Incremental ended as a long run".to_owned()))

@@ -56,13 +56,14 @@ pub(crate) enum Passed {
     Yielded(Box<Memory>),
 }
 
-/// Whether the stretches before the one that a pass goes on with were compared.
+/// What whoever begins a pass knows of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Begin {
-    /// By this process, or there were none.
-    Known,
-    /// Perhaps not the last of them: another process, or an earlier life of this one, was broken off.
-    Unknown,
+pub(crate) struct Begin {
+    /// All stretches before the one that it goes on with were compared: by this process, or there were none. Else perhaps not
+    /// the last of them, since another process, or an earlier life of this one, was broken off.
+    pub(crate) compared: bool,
+    /// Salesforce's log does not reach back so far: it takes the place of a Verify.
+    pub(crate) beyond: bool,
 }
 
 /// Begins a pass of a kind, or goes on with the one that the state has.
@@ -96,6 +97,7 @@ pub(crate) async fn run<T: ObjectTable>(
         // What changed later is no drift: the next Incremental would have brought it. Nor is what enters or leaves by
         // another condition, or what another life of the table has left in it.
         drift_before: memory.watermark.filter(|_| is_as_before),
+        verifies: takes_the_place_of_verify(memory, &listing, begin),
         is_new: state.checkpoint.listing.as_ref() != Some(&listing),
         checkpoint: Checkpoint {
             listing: Some(listing),
@@ -110,7 +112,7 @@ pub(crate) async fn run<T: ObjectTable>(
         let known = super::remember(context, table, memory.watermark, memory.verified_until).await?;
         return Ok(Passed::Yielded(Box::new(known)));
     }
-    let is_whole = kind == ListingKind::Reconcile || begin == Begin::Known;
+    let is_whole = kind == ListingKind::Reconcile || begin.compared;
     pass.end(table, memory, is_whole).await
 }
 
@@ -130,11 +132,19 @@ async fn start(context: &Context<'_>, kind: ListingKind) -> Result<Listing> {
     })
 }
 
+/// Whether nothing can be verified from where it was verified last.
+fn takes_the_place_of_verify(memory: &Memory, listing: &Listing, Begin { beyond, .. }: Begin) -> bool {
+    let reached = memory.verified_until.map(|until| until.duration_until(listing.started).unsigned_abs());
+    beyond || reached.is_none_or(|reached| reached >= verify::REACH)
+}
+
 /// A pass under way.
 struct Pass<'a, 'run> {
     context: &'a Context<'run>,
     kind: ListingKind,
     drift_before: Option<Timestamp>,
+    /// Salesforce's log does not reach back to where a Verify would begin, and this takes its place.
+    verifies: bool,
     /// The state does not have it yet.
     is_new: bool,
     checkpoint: Checkpoint,
@@ -311,7 +321,13 @@ impl Pass<'_, '_> {
         match self.kind {
             ListingKind::Reconcile => {
                 let covered = listing.and_then(|listing| listing.covered.map(|covered| covered.min(listing.started)));
-                checkpoint.verified_until = covered.max(checkpoint.verified_until);
+                if context.plan.links.is_empty() {
+                    checkpoint.verified_until = covered.max(checkpoint.verified_until);
+                } else if self.verifies {
+                    // Stamps say nothing of parents that committed late, and their log was not read.
+                    checkpoint.verified_until = covered;
+                    checkpoint.refreshed_at = None;
+                }
                 checkpoint.reconciled_at = Some(now);
             }
             ListingKind::Refresh => {
@@ -325,8 +341,9 @@ impl Pass<'_, '_> {
             max_percent: context.max_delete_percent,
             found_since: None,
         };
-        segments.finish(&checkpoint, guard, StateWrite::Always).await?;
+        segments.finish(&checkpoint, guard, StateWrite::Counted).await?;
         let (watermark, verified_until) = match self.kind {
+            ListingKind::Reconcile if self.verifies => (memory.watermark, checkpoint.verified_until),
             ListingKind::Reconcile => (memory.watermark, checkpoint.verified_until.max(memory.verified_until)),
             ListingKind::Refresh => (checkpoint.watermark, checkpoint.verified_until),
         };

@@ -115,7 +115,7 @@ impl<'a, 'run, T: ObjectTable> Segments<'a, 'run, T> {
 
     /// Notes records that left.
     pub(crate) async fn leave(&mut self, left: Vec<Left>) -> Result<()> {
-        if left.is_empty() || self.context.plan.deletes == Deletes::Ignore {
+        if left.is_empty() {
             return Ok(());
         }
         let open = self.enter().await?;
@@ -252,7 +252,7 @@ pub(crate) async fn guard<T: ObjectTable>(context: &Context<'_>, table: &mut T, 
         max_percent: context.max_delete_percent,
         found_since: Some(context.started),
     };
-    if !may_go(context, guard, state) {
+    if !may_go(context, table, guard, state).await? {
         return Ok(guard);
     }
     let mut segments = Segments::new(context, table, Load::Overwrite);
@@ -265,12 +265,9 @@ pub(crate) async fn guard<T: ObjectTable>(context: &Context<'_>, table: &mut T, 
 }
 
 /// Whether noted deletes of an earlier run may be applied by this one.
-pub(crate) fn may_go(context: &Context<'_>, guard: Guard, state: &State) -> bool {
+async fn may_go<T: ObjectTable>(context: &Context<'_>, table: &mut T, guard: Guard, state: &State) -> Result<bool> {
     if state.pending == 0 || context.plan.deletes == Deletes::Ignore {
-        return false;
+        return Ok(false);
     }
-    let unconfirmed = state.pending.saturating_sub(state.confirmed);
-    let recent = state.deletes_window.recent(context.started);
-    let rows = u64::try_from(state.rows).unwrap_or(0);
-    state.confirmed > 0 || guard.admits(unconfirmed, recent, rows)
+    Ok(state.confirmed > 0 || table.admits(guard, context.started).await?)
 }
