@@ -6,6 +6,7 @@
 
 mod answers;
 mod login;
+mod long_kinds;
 mod time_limits;
 
 use e2e::binary::Outcome;

@@ -161,6 +161,31 @@ const OBJECTS: &[(&str, &[&str], &[&str])] = &[
         &["contact_url_1", "{"],
     ),
     (
+        "a condition with more behind it",
+        &["{name: Contact, where: \"Email != null ORDER BY Email\"}"],
+        &["Contact: where: ORDER BY at character 15", "behind WHERE"],
+    ),
+    (
+        "a condition with a parenthesis that nobody closes",
+        &["{name: Contact, where: \"(Email != null\"}"],
+        &["Contact: where: the ( at character 1"],
+    ),
+    (
+        "a condition without quotes",
+        &["{name: Contact, where: \"MailingCountry = Germany\"}"],
+        &["Contact: where: Germany at character 18", "in quotes"],
+    ),
+    (
+        "an unknown field in a condition",
+        &["{name: Contact, where: \"Emial != null\"}"],
+        &["Contact: where: field Emial (character 1)", "did you mean Email?"],
+    ),
+    (
+        "a field in a condition that cannot be filtered by",
+        &["{name: Contact, where: \"Description != null\"}"],
+        &["Contact: where: Salesforce does not filter by field Description"],
+    ),
+    (
         "two objects with one table",
         &["{name: Contact, table: people}", "{name: Lead, table: people}"],
         &["people", "Contact", "Lead"],
@@ -179,7 +204,7 @@ async fn objects_fields_templates_and_tables() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_on_postgresql() {
-    let cases = [0, 3, 8].map(|case| (case, OBJECTS[case]));
+    let cases = [0, 3, 8, 16, 19].map(|case| (case, OBJECTS[case]));
     each(cases, |(case, (name, objects, words))| async move {
         let bench = Bench::postgres(&format!("wrong_{case}"), objects).await;
         refused(&bench, name, 3, words).await;
@@ -384,6 +409,18 @@ const FILES: &[(&str, &str, &str, &[&str])] = &[
         &["objects"],
     ),
     (
+        "more deletes than all",
+        "  objects:",
+        "  consistency: {maxDeletePercent: 101}\n  objects:",
+        &["maxDeletePercent", "100"],
+    ),
+    (
+        "a period that is none",
+        "  objects:",
+        "  consistency: {verifyEvery: hourly}\n  objects:",
+        &["consistency.verifyEvery"],
+    ),
+    (
         "one object twice",
         "    - {name: Contact}",
         "    - {name: Contact}\n    - {name: Contact}",
@@ -436,30 +473,6 @@ const NOT_SERVED: &[(&str, &str, &str, &[&str])] = &[
         &["deletionPolicy", "not served", "Retain"],
     ),
     (
-        "Verify",
-        "  objects:",
-        "  consistency: {verifyEvery: 2h}\n  objects:",
-        &["consistency.verifyEvery", "not served"],
-    ),
-    (
-        "Reconcile",
-        "  objects:",
-        "  consistency: {reconcileEvery: 12h}\n  objects:",
-        &["consistency.reconcileEvery", "not served"],
-    ),
-    (
-        "Refresh",
-        "  objects:",
-        "  consistency: {refreshEvery: 12h}\n  objects:",
-        &["consistency.refreshEvery", "not served"],
-    ),
-    (
-        "the guard",
-        "  objects:",
-        "  consistency: {maxDeletePercent: 5}\n  objects:",
-        &["consistency.maxDeletePercent", "not served"],
-    ),
-    (
         "a region",
         "  objects:",
         "  phoneNumbers: {defaultRegion: DE}\n  objects:",
@@ -470,12 +483,6 @@ const NOT_SERVED: &[(&str, &str, &str, &[&str])] = &[
         "  objects:",
         "  phoneNumbers: {defaultRegion: DE, areaCode: \"8151\"}\n  objects:",
         &["phoneNumbers", "not served"],
-    ),
-    (
-        "a condition",
-        "{name: Contact}",
-        "{name: Contact, where: \"Email != null\"}",
-        &["Contact", "where", "not served"],
     ),
 ];
 
@@ -670,12 +677,31 @@ async fn a_table_of_somebody_else_with_our_name_is_left_alone() {
     }
 }
 
+/// What is wrong is refused also where a table is there already, and what is right is carried out.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mapping_that_changed_after_the_first_load_is_refused_and_told() {
+async fn a_mapping_that_changes_after_the_first_load_is_refused_where_it_is_wrong_and_else_carried_out() {
     for mut bench in both("wrong_change").await {
         bench.replicate().await;
+        bench.resource.objects = vec!["{name: Contact, deletes: Mark, exclude: [Emial]}".into()];
+        refused(
+            &bench,
+            "another mapping",
+            3,
+            &["Contact", "Emial", "did you mean Email?"],
+        )
+        .await;
         bench.resource.objects = vec!["{name: Contact, deletes: Mark}".into()];
-        refused(&bench, "another mapping", 6, &["Contact", "contact"]).await;
+        let report = bench.run("run", &["--once", "-o", "json"]).await.exits(0).json();
+        let kinds: Vec<_> = report["runs"]
+            .as_array()
+            .expect("runs")
+            .iter()
+            .map(|run| &run["kind"])
+            .collect();
+        assert!(kinds.contains(&&"Refresh".into()), "{report:#}");
+        let table = bench.database().table("contact");
+        let statement = format!("SELECT count(*) FROM {table} WHERE NOT is_deleted");
+        assert_eq!(bench.database().number(&statement).await, 30);
         bench.resource.objects = vec!["{name: Contact}".into()];
         bench.replicate().await;
         bench.assert_equal().await;

@@ -91,7 +91,11 @@ impl Campaign {
             witness::watch(&self.stage).await;
         }
         while self.tally.kills < kills {
-            let size = if self.tally.rounds.is_multiple_of(LARGE) { Size::Large } else { Size::Small };
+            let size = if self.tally.rounds.is_multiple_of(LARGE) {
+                Size::Large
+            } else {
+                Size::Small
+            };
             if !self.rehearsals.contains_key(&size) {
                 self.rehearse(size).await;
             }
@@ -289,10 +293,18 @@ impl Campaign {
         let writes = witness::writes(&self.stage).await;
         let twice: Vec<_> = writes.iter().filter(|(_, times)| **times > 1).take(10).collect();
         assert!(twice.is_empty(), "written more than once: {twice:?}");
-        let not: Vec<_> = aim.written.iter().filter(|id| !writes.contains_key(*id)).take(10).collect();
+        let not: Vec<_> = aim
+            .written
+            .iter()
+            .filter(|id| !writes.contains_key(*id))
+            .take(10)
+            .collect();
         let needless: Vec<_> = writes.keys().filter(|id| !aim.written.contains(*id)).take(10).collect();
         assert!(not.is_empty(), "not written: {not:?}");
-        assert!(needless.is_empty(), "written although nothing had changed: {needless:?}");
+        assert!(
+            needless.is_empty(),
+            "written although nothing had changed: {needless:?}"
+        );
         self.tally.written += u64::try_from(writes.len()).unwrap();
     }
 }

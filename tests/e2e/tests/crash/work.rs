@@ -70,7 +70,9 @@ pub(super) const PAGE: u64 = 200;
 pub(super) fn live(stage: &Stage) -> BTreeMap<String, Record> {
     let fields = ["LastName", "Title", "Department", "SystemModstamp"];
     let rows = stage.org.rows_of("Contact", &fields).unwrap();
-    rows.filter(|row| !row.deleted).map(|row| (row.id, row.fields)).collect()
+    rows.filter(|row| !row.deleted)
+        .map(|row| (row.id, row.fields))
+        .collect()
 }
 
 /// Fails where the table is not what the org is.
@@ -88,7 +90,11 @@ pub(super) async fn compare(stage: &Stage, note: Note, records: &BTreeMap<String
     assert_equal(stage.database(), "contact", &columns, records).await;
     let states = stage.database().table("_replication_state");
     let rows = stage.database().number(&format!("SELECT rows FROM {states}")).await;
-    assert_eq!(usize::try_from(rows).unwrap(), records.len(), "the state counts its rows");
+    assert_eq!(
+        usize::try_from(rows).unwrap(),
+        records.len(),
+        "the state counts its rows"
+    );
     for list in ["_pending_delete", "_rejected_row"] {
         let left = format!("SELECT count(*) FROM {}", stage.database().table(list));
         assert_eq!(stage.database().number(&left).await, 0, "{list}");
@@ -158,7 +164,8 @@ fn change(stage: &Stage, ids: &[String]) -> BTreeSet<String> {
                 org.delete("Contact", id).unwrap();
                 written.insert(org.create("Contact", &[("LastName", "Came")]).unwrap());
             } else {
-                org.update("Contact", id, &[("LastName", &format!("Changed {row}"))]).unwrap();
+                org.update("Contact", id, &[("LastName", &format!("Changed {row}"))])
+                    .unwrap();
             }
         }
         org.hold_clock(false);
@@ -177,14 +184,21 @@ async fn change_unseen(stage: &Stage, ids: &[String]) -> BTreeSet<String> {
         match row % 50 {
             3 => transaction.delete("Contact", id).unwrap(),
             4 => org.hard_delete("Contact", id).unwrap(),
-            _ => transaction.update("Contact", id, &[("LastName", &format!("Late {row}"))]).unwrap(),
+            _ => transaction
+                .update("Contact", id, &[("LastName", &format!("Late {row}"))])
+                .unwrap(),
         }
         if row % 25 == 5 {
             written.insert(transaction.create("Contact", &[("LastName", "Came late")]).unwrap());
         }
     }
     org.advance_clock(SignedDuration::from_mins(25));
-    drop(stage.command(&["run", "--once", "--kind", "incremental"]).await.exits(0));
+    drop(
+        stage
+            .command(&["run", "--once", "--kind", "incremental"])
+            .await
+            .exits(0),
+    );
     transaction.commit().unwrap();
     org.advance_clock(SignedDuration::from_mins(30));
     written
