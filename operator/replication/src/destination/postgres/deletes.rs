@@ -90,6 +90,55 @@ fn number(number: i64) -> u64 {
     u64::try_from(number).unwrap_or_default()
 }
 
+/// What the guard says of the pending deletes.
+struct Verdict {
+    /// Entries that nobody has confirmed.
+    open: u64,
+    /// Entries that somebody has.
+    confirmed: u64,
+    /// Whether those that nobody has confirmed may go.
+    admitted: bool,
+}
+
+/// Asks the guard about the pending deletes of a table of so many rows, marked ones included, that lost so many within its
+/// window.
+async fn ask(
+    context: &Context,
+    session: &mut Session,
+    (guard, doing): (Guard, Doing<'_>),
+    (rows, recent): (i64, u64),
+) -> Result<Verdict> {
+    let query = sqlx::query_as(context.statements.deletes.count.sql())
+        .bind(context.plan.object.as_str())
+        .persistent(false);
+    let (open, confirmed, marked): (i64, i64, i64) = context
+        .database
+        .within(doing, query.fetch_one(&mut session.connection))
+        .await?;
+    let open = number(open);
+    Ok(Verdict {
+        open,
+        confirmed: number(confirmed),
+        admitted: guard.admits(open, recent, number(rows - marked)),
+    })
+}
+
+/// Whether the guard would let the pending deletes go, as the table is now; outside of a transaction.
+pub(super) async fn admits(context: &Context, session: &mut Session, guard: Guard, at: Timestamp) -> Result<bool> {
+    let Some(found) = state::read_now(context, session).await? else {
+        // Nothing can be noted of an object without state.
+        return Ok(true);
+    };
+    match context.plan.deletes {
+        Deletes::Remove | Deletes::Mark => {}
+        // They are dropped, however many they are.
+        Deletes::Ignore => return Ok(true),
+    }
+    let table = (found.rows, found.window.recent(at));
+    let verdict = ask(context, session, (guard, Doing::ReadingState), table).await?;
+    Ok(verdict.admitted)
+}
+
 /// Applies the pending deletes that the guard lets through or somebody has confirmed.
 pub(super) async fn apply(context: &Context, session: &mut Session, guard: Guard, table: Losing) -> Result<Applied> {
     let statements = &context.statements.deletes;
@@ -104,15 +153,11 @@ pub(super) async fn apply(context: &Context, session: &mut Session, guard: Guard
         }
     }
     let doing = Doing::Merging(context.table());
-    let query = sqlx::query_as(statements.count.sql())
-        .bind(context.plan.object.as_str())
-        .persistent(false);
-    let (open, confirmed, marked): (i64, i64, i64) = context
-        .database
-        .within(doing, query.fetch_one(&mut session.connection))
-        .await?;
-    let (open, confirmed) = (number(open), number(confirmed));
-    let admitted = guard.admits(open, table.recent, number(table.rows - marked));
+    let Verdict {
+        open,
+        confirmed,
+        admitted,
+    } = ask(context, session, (guard, doing), (table.rows, table.recent)).await?;
     let held = if admitted { 0 } else { open };
     let pending = if admitted { Pending::All } else { Pending::Confirmed };
     if confirmed == 0 && (held > 0 || open == 0) {

@@ -20,7 +20,7 @@ use crate::{
     Error, Result,
     batch::Batch,
     destination::{ColumnInUse, Contents, Deletions, Differences, Left, Load, ObjectTable, StateWrite, Stretch},
-    guard::HeldDeletes,
+    guard::{Guard, HeldDeletes},
     plan::Link,
     state::{Checkpoint, Counts, Epoch, Phase, State},
 };
@@ -353,6 +353,14 @@ impl ObjectTable for PostgresTable {
         self.connection = Some(session);
         self.claimed(epoch);
         Ok(epoch.is_some())
+    }
+
+    async fn admits(&mut self, guard: Guard, at: Timestamp) -> Result<bool> {
+        self.rollback().await?;
+        let mut session = self.take_alive().await?;
+        let admits = deletes::admits(&self.context, &mut session, guard, at).await?;
+        self.connection = Some(session);
+        Ok(admits)
     }
 
     async fn outdated_parents(&mut self, link: &Link, parents: Batch) -> Result<Vec<String>> {

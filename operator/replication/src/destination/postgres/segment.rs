@@ -22,6 +22,7 @@ use super::{
     merge,
     rejected::{self, Rejections},
     state::{self, Known, Noted},
+    tables,
 };
 use crate::{
     Error, Result,
@@ -432,14 +433,18 @@ impl Tally {
         } = ending;
         let found = state::fence(context, session, *known).await?;
         let mut window = found.as_ref().map(|found| found.window.clone()).unwrap_or_default();
-        let rows = found.as_ref().map(|found| found.rows).unwrap_or_default();
+        let former_rows = found.as_ref().map(|found| found.rows).unwrap_or_default();
         let noted = found.map(|found| found.noted).unwrap_or_default();
         let mut changed = self.change(context, session, noted, rejections, *at).await?;
+        let rows = match state {
+            StateWrite::Counted => tables::count_rows(context, session, Doing::Merging(context.table())).await?,
+            StateWrite::Always | StateWrite::WithRows => former_rows + signed(changed.counts.inserted),
+        };
         if let Deletions::Apply(guard) = deletions
             && (noted.pending || self.gone > 0)
         {
             let table = deletes::Losing {
-                rows: rows + signed(changed.counts.inserted),
+                rows,
                 recent: window.recent(*at),
                 rejected: noted.rejected || !rejections.is_empty(),
             };
@@ -465,7 +470,7 @@ impl Tally {
             Deletes::Mark | Deletes::Ignore => 0,
         };
         let change = state::Change {
-            rows: signed(counts.inserted) - signed(removed),
+            rows: rows - signed(removed) - former_rows,
             window,
         };
         let epoch = state::write(context, session, *known, checkpoint, &change, *at).await?;

@@ -110,6 +110,11 @@ async fn read_found(context: &Context, session: &mut Session, missing: Missing) 
         .map_err(|error| context.database.failure(error, Doing::ReadingState))
 }
 
+/// What the state says at this moment, whoever has written it; outside of a transaction.
+pub(super) async fn read_now(context: &Context, session: &mut Session) -> Result<Option<Found>> {
+    read_found(context, session, Missing::IsNoState).await
+}
+
 fn window_of(json: Option<&str>) -> DeletesWindow {
     json.map(DeletesWindow::from_json).unwrap_or_default()
 }

@@ -214,13 +214,7 @@ pub(super) async fn make(context: &Context, session: &mut Session, is_ours: bool
             .database
             .within(doing, query.execute(&mut session.connection))
             .await?;
-        let query = sqlx::query_scalar(context.statements.count_rows.sql());
-        rows = Some(
-            context
-                .database
-                .within(doing, query.fetch_one(&mut session.connection))
-                .await?,
-        );
+        rows = Some(count_rows(context, session, doing).await?);
     }
     let has_rows = has_rows(context, session, doing).await?;
     Ok(Made {
@@ -321,6 +315,15 @@ fn another_type(context: &Context, found: &Found, column: &Column, because: &str
         context.plan.object,
         type_name(column.kind)
     ))
+}
+
+/// How many rows the table has, marked ones included.
+pub(super) async fn count_rows(context: &Context, session: &mut Session, doing: Doing<'_>) -> Result<i64> {
+    let query = sqlx::query_scalar(context.statements.count_rows.sql());
+    context
+        .database
+        .within(doing, query.fetch_one(&mut session.connection))
+        .await
 }
 
 /// Makes the indexes that are not there yet.
