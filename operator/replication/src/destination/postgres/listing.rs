@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Result,
     destination::{Differences, Stretch},
-    plan::{ColumnKind, Deletes},
+    plan::ColumnKind,
     state::Epoch,
 };
 
@@ -41,12 +41,8 @@ pub(super) async fn compare(
     stretch: Stretch<'_>,
 ) -> Result<Compared> {
     let listed_before = state::look(context, session, known).await?;
-    let (mut differences, unnoted) = read(context, session, &stretch).await?;
-    match context.plan.deletes {
-        Deletes::Remove | Deletes::Mark => {}
-        // Rows stay whatever Salesforce has.
-        Deletes::Ignore => differences.surplus = 0,
-    }
+    // Noted where deletes are ignored too: rows that stay without being read keep their values when columns are exchanged.
+    let (differences, unnoted) = read(context, session, &stretch).await?;
     let forgets = stretch.after.is_none() && listed_before.surplus;
     let notes = differences.surplus > 0 && unnoted > 0;
     if !forgets && !notes {
