@@ -5,10 +5,11 @@ use std::time::Duration;
 use replication::{
     Error,
     destination::{
-        ColumnInUse, Contents, Deletions, Destination, Load, ObjectTable, StateWrite,
+        ColumnInUse, Contents, Deletions, Destination, Left, Listed, Load, ObjectTable, StateWrite, Stretch,
         postgres::{Postgres, PostgresTable},
     },
-    plan::{ColumnKind, ColumnSource, Identifier, IndexPlan, ObjectPlan, PlanHash},
+    guard::Guard,
+    plan::{Column, ColumnKind, ColumnSource, Deletes, Identifier, IndexPlan, ObjectPlan, PlanHash},
     state::{Checkpoint, Counts},
 };
 use salesforce::ErrorKind;
@@ -456,4 +457,167 @@ async fn an_exchange_fences_who_writes_into_the_old_column() {
     assert!(matches!(fenced, Err(Error::Fenced { .. })), "{fenced:?}");
     let fenced = table.settle_columns().await;
     assert!(matches!(fenced, Err(Error::Fenced { .. })), "{fenced:?}");
+}
+
+/// A table under `plan` with a row for each of the values.
+async fn of_kind(plan: &ObjectPlan, values: &[&str]) -> (Place, Postgres, PostgresTable) {
+    let place = Place::new().await;
+    let destination = place.destination().await;
+    destination.prepare().await.unwrap();
+    let mut table = open(&destination, plan).await;
+    table.read_state().await.unwrap();
+    table.create(&of(plan), now()).await.unwrap();
+    let rows: Vec<[&str; 2]> = values.iter().map(|value| ["same", *value]).collect();
+    let rows: Vec<&[&str]> = rows.iter().map(<[&str; 2]>::as_slice).collect();
+    overwrite(&mut table, plan, &rows).await;
+    (place, destination, table)
+}
+
+fn id(number: usize) -> String {
+    format!("003{number:012}AAA")
+}
+
+/// The records of these numbers left; a guard of so many percent is asked.
+async fn leave(table: &mut PostgresTable, plan: &ObjectPlan, numbers: &[usize], max_percent: u8) -> Counts {
+    let left = numbers.iter().map(|number| Left {
+        id: id(*number),
+        stamp: None,
+    });
+    table.begin(Load::Merge).await.unwrap();
+    table.leave(left.collect()).await.unwrap();
+    let guard = Guard {
+        max_percent,
+        found_since: None,
+    };
+    table
+        .commit(&of(plan), Deletions::Apply(guard), StateWrite::WithRows, now())
+        .await
+        .unwrap()
+}
+
+/// The plan with the columns of the delete mode `Mark`.
+fn marking(mut plan: ObjectPlan) -> ObjectPlan {
+    for (name, kind, source) in [
+        ("is_deleted", ColumnKind::Boolean, ColumnSource::IsDeleted),
+        ("deleted_at", ColumnKind::Timestamp, ColumnSource::DeletedAt),
+    ] {
+        plan.columns.push(Column {
+            name: Identifier::new(name),
+            kind,
+            source,
+        });
+    }
+    plan.deletes = Deletes::Mark;
+    plan
+}
+
+/// Rows that Salesforce does not give, or not so that they fit, keep their values through an exchange.
+#[tokio::test]
+async fn rows_that_no_pass_writes_keep_their_values_where_they_fit() {
+    let former = marking(valued(ColumnKind::Long));
+    let (place, destination, mut table) = of_kind(&former, &["10", "20", "30", "40", "3000000000"]).await;
+    // The second and the last are marked; below the third is held, and the fourth rejected.
+    assert_eq!(leave(&mut table, &former, &[1, 4], 100).await.deleted, 2);
+
+    for (kind, read, expected) in [
+        (TEXT, "11", ["11", "20", "30", "40", "3000000000"]),
+        // Text says nothing of what fits, so only what was read is there afterwards.
+        (ColumnKind::Int, "12", ["12", "-", "-", "-", "-"]),
+    ] {
+        let plan = marking(valued(kind));
+        let mut table = adapted(&destination, &plan).await;
+        assert_eq!(leave(&mut table, &plan, &[0, 2], 0).await.held, 2);
+        place
+            .server
+            .query(&format!(
+                "DELETE FROM _rejected_row; INSERT INTO _rejected_row VALUES ('Contact', '{}', 'spelled', 'is odd', now())",
+                id(3)
+            ))
+            .await;
+        overwrite(&mut table, &plan, &[&["same", read]]).await;
+        assert_eq!(table.settle_columns().await.unwrap(), Vec::new());
+        assert_eq!(values(&place).await, expected);
+    }
+}
+
+/// Numbers become wider whatever they are, and narrower where they fit.
+#[tokio::test]
+async fn numbers_of_held_rows_are_carried_where_they_fit() {
+    const DECIMAL: ColumnKind = ColumnKind::Decimal {
+        precision: 18,
+        scale: 2,
+    };
+    let (place, destination, _table) = of_kind(&valued(ColumnKind::Int), &["1", "-2", "3"]).await;
+    for (kind, type_name, before, expected) in [
+        (ColumnKind::Long, "bigint", "value", ["1", "-2", "3"]),
+        (DECIMAL, "numeric", "value", ["1", "-2", "3"]),
+        (
+            ColumnKind::Long,
+            "bigint",
+            "CASE value WHEN 1 THEN 3000000000 WHEN 3 THEN 3.5 ELSE value END",
+            ["3000000000", "-2", "-"],
+        ),
+        (ColumnKind::Int, "integer", "value", ["-", "-2", "-"]),
+    ] {
+        place
+            .server
+            .query(&format!("UPDATE contact SET value = {before}"))
+            .await;
+        let plan = valued(kind);
+        let mut table = adapted(&destination, &plan).await;
+        leave(&mut table, &plan, &[0, 1, 2], 0).await;
+        assert_eq!(table.settle_columns().await.unwrap(), Vec::new());
+        assert_eq!(
+            (type_of_value(&place).await.as_str(), values(&place).await),
+            (type_name, expected.map(str::to_owned).to_vec())
+        );
+    }
+}
+
+/// Where deletes are ignored, rows that a listing lacks stay, and keep their values.
+#[tokio::test]
+async fn surplus_that_is_ignored_keeps_its_values() {
+    let mut former = valued(ColumnKind::Int);
+    former.deletes = Deletes::Ignore;
+    let (place, destination, _table) = of_kind(&former, &["1", "2", "3"]).await;
+    let mut plan = valued(TEXT);
+    plan.deletes = Deletes::Ignore;
+    let mut table = adapted(&destination, &plan).await;
+    overwrite(&mut table, &plan, &[&["same", "one"]]).await;
+    let listed = [Listed {
+        id: id(0),
+        stamp: "2024-05-01T10:00:00Z".parse().unwrap(),
+    }];
+    let stretch = Stretch {
+        after: None,
+        until: Some(&id(1)),
+        listed: &listed,
+    };
+    assert_eq!(table.compare(stretch).await.unwrap().surplus, 1);
+    assert_eq!(table.surplus(None, 10).await.unwrap(), [id(1)]);
+    assert_eq!(table.settle_columns().await.unwrap(), Vec::new());
+    assert_eq!(values(&place).await, ["one", "2", "-"]);
+}
+
+/// What is excluded leaves marked and held rows too, and only once.
+#[tokio::test]
+async fn excluded_values_leave_every_row() {
+    let (place, destination, mut table) = of_kind(&marking(valued(TEXT)), &["1", "2", "3"]).await;
+    leave(&mut table, &marking(valued(TEXT)), &[1], 100).await;
+    // With its type, and with another one: nothing is carried over then.
+    for kind in [TEXT, ColumnKind::Int] {
+        place.server.query("UPDATE contact SET value = '7'").await;
+        let mut plan = marking(valued(kind));
+        plan.columns[3].source = ColumnSource::Null;
+        let mut table = adapted(&destination, &plan).await;
+        leave(&mut table, &plan, &[0, 2], 0).await;
+        assert_eq!(table.settle_columns().await.unwrap(), Vec::new());
+        assert_eq!(values(&place).await, ["-", "-", "-"]);
+        let state = table.read_state().await.unwrap().unwrap();
+        let rows = "SELECT string_agg(xmin::text, ' ') FROM contact";
+        let before = place.server.value(rows).await;
+        assert_eq!(table.settle_columns().await.unwrap(), Vec::new());
+        assert_eq!(place.server.value(rows).await, before);
+        assert_eq!(table.read_state().await.unwrap().unwrap().epoch, state.epoch);
+    }
 }

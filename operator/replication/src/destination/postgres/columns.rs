@@ -1,9 +1,13 @@
 //! Columns that change their type: the one beside takes the place of the old one (see `layout` for how it came there).
 //!
-//! When every row has been written by the plan, all exchanges are made in one transaction that only changes the catalogue. It
-//! waits for its lock for a few seconds at most, since readers wait behind it. Indexes of the plan on such columns are built
+//! When every row has been written by the plan, all exchanges are made in one transaction that only changes the catalogue
+//! under its lock. It waits for that for a few seconds at most, since readers wait behind it. Indexes of the plan on such columns are built
 //! on the ones beside before, with nobody waiting, and renamed with them; rights and comments are carried over. So readers
 //! find the column, its index and their rights before and after.
+//!
+//! Rows that the plan could not write (marked, held, rejected ones) would lose their values with the old column. They are
+//! carried over before, where a cast cannot fail; and values of fields that are excluded by now are taken out of all
+//! rows. Both are done before the lock, so that readers do not wait while the table is searched.
 //!
 //! Whether something of somebody else depends on the old column is looked at under the lock, when nobody can add a
 //! view any more. Then the old one stays, and the one beside it goes.
@@ -12,12 +16,17 @@ use super::{
     Context,
     connect::Session,
     failure::Doing,
-    layout::{Found, Standing},
+    layout::{Found, Layout, Standing},
     state::{self, Known},
-    statement::{Grant, beside, beside_indexes, exchange},
+    statement::{Emptying, Grant, beside, beside_indexes, carry, emptying, exchange},
     tables,
 };
-use crate::{Result, destination::ColumnInUse, plan::Column, state::Epoch};
+use crate::{
+    Result,
+    destination::ColumnInUse,
+    plan::{Column, ColumnSource},
+    state::Epoch,
+};
 
 /// Rights on single columns, and their comments.
 const GRANTS: &str = "SELECT a.attname::text, g.privilege_type, \
@@ -42,13 +51,15 @@ pub(super) struct Settled {
 pub(super) async fn settle(context: &Context, session: &mut Session, known: Known) -> Result<Settled> {
     state::look(context, session, known).await?;
     let found = Found::read(&context.database, session, &context.plan).await?;
-    let exchangeable = exchangeable(context, &found);
-    if found.left_over(&context.plan).is_empty() && !exchanging(context, &found) {
+    let emptying = needed_emptying(context, session, &found).await?;
+    let is_settled = found.left_over(&context.plan).is_empty() && !exchanging(context, &found);
+    if is_settled && emptying.is_none() {
         return Ok(Settled {
             in_use: in_use(context, &found),
             epoch: None,
         });
     }
+    let exchangeable = exchangeable(context, &found);
     let names: Vec<&str> = exchangeable.iter().map(|column| column.name.as_str()).collect();
     let indexes = beside_indexes(context.schema(), &context.plan, &names);
     tables::build(context, session, &indexes).await?;
@@ -56,7 +67,20 @@ pub(super) async fn settle(context: &Context, session: &mut Session, known: Know
     let doing = Doing::ExchangingColumns(context.table());
     context.database.simple(doing, session, "BEGIN").await?;
     // Whatever fails here costs the connection, and so is rolled back.
-    let (in_use, epoch) = Box::pin(exchange_locked(context, session, known)).await?;
+    state::fence(context, session, known).await?;
+    if let Some(Emptying { empty, is_needed: _ }) = &emptying {
+        let query = sqlx::raw_sql(empty.sql()).execute(&mut session.connection);
+        context.database.within(doing, query).await?;
+    }
+    let (in_use, epoch) = if is_settled {
+        (
+            in_use(context, &found),
+            state::claim(context, session, known, None).await?,
+        )
+    } else {
+        carry_over(context, session, &found, &exchangeable).await?;
+        Box::pin(exchange_locked(context, session, known)).await?
+    };
     context.database.simple(doing, session, "COMMIT").await?;
     Ok(Settled {
         in_use,
@@ -64,10 +88,60 @@ pub(super) async fn settle(context: &Context, session: &mut Session, known: Know
     })
 }
 
+/// What takes values of excluded fields out of the table, where it has any.
+async fn needed_emptying(context: &Context, session: &mut Session, found: &Found) -> Result<Option<Emptying>> {
+    let is_excluded = |column: &&Column| column.source == ColumnSource::Null;
+    let names: Vec<String> = context
+        .plan
+        .columns
+        .iter()
+        .filter(is_excluded)
+        .flat_map(|column| [column.name.as_str().to_owned(), beside(column.name.as_str())])
+        .filter(|name| found.columns.contains_key(name))
+        .collect();
+    let Some(emptying) = emptying(context.schema(), &context.plan, &names) else {
+        return Ok(None);
+    };
+    let query = sqlx::query_scalar(emptying.is_needed.sql()).persistent(false);
+    let is_needed: bool = context
+        .database
+        .within(
+            Doing::ExchangingColumns(context.table()),
+            query.fetch_one(&mut session.connection),
+        )
+        .await?;
+    Ok(is_needed.then_some(emptying))
+}
+
+/// Carries values of rows that the plan did not write into the columns beside.
+async fn carry_over(context: &Context, session: &mut Session, found: &Found, exchangeable: &[&Column]) -> Result<()> {
+    let columns: Vec<(&Column, &str)> = exchangeable
+        .iter()
+        .map(|column| (*column, found.type_of(column.name.as_str())))
+        .collect();
+    let layout = Layout::of(&context.plan, found);
+    let Some(statement) = carry(context.schema(), &context.plan, &layout, &columns) else {
+        return Ok(());
+    };
+    let doing = Doing::ExchangingColumns(context.table());
+    let query = sqlx::query(statement.sql())
+        .bind(context.plan.object.as_str())
+        .persistent(false);
+    context
+        .database
+        .within(doing, query.execute(&mut session.connection))
+        .await?;
+    Ok(())
+}
+
 /// What is done under the table's lock.
 async fn exchange_locked(context: &Context, session: &mut Session, known: Known) -> Result<(Vec<ColumnInUse>, Epoch)> {
     let doing = Doing::ExchangingColumns(context.table());
-    state::fence(context, session, known).await?;
+    // A table cannot be changed while deferred triggers of others wait for the end of the transaction.
+    context
+        .database
+        .simple(doing, session, "SET CONSTRAINTS ALL IMMEDIATE")
+        .await?;
     let query = sqlx::raw_sql(context.statements.lock_table.sql()).execute(&mut session.connection);
     context.database.within(doing, query).await?;
     let found = Found::read(&context.database, session, &context.plan).await?;

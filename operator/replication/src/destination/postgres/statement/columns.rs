@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Names, Statement, literal, quote, type_name};
-use crate::plan::{Column, ColumnKind, ColumnSource, Identifier, IndexPlan, ObjectPlan};
+use super::{super::layout::Layout, Names, Statement, literal, quote, type_name};
+use crate::plan::{Column, ColumnKind, ColumnSource, Deletes, Identifier, IndexPlan, ObjectPlan};
 
 /// Begins the name of a column that stands beside one of another type, and that of an index on it. No plan has a `#` in a
 /// name, and no reader knows it.
@@ -164,6 +164,113 @@ pub(crate) fn beside_indexes(schema: &str, plan: &ObjectPlan, exchanged: &[&str]
 fn indexes_of<'a>(plan: &'a ObjectPlan, columns: &'a [&str]) -> impl Iterator<Item = &'a IndexPlan> {
     let has_one = |index: &&IndexPlan| index.columns.iter().any(|column| columns.contains(&column.as_str()));
     plan.indexes.iter().filter(has_one)
+}
+
+/// A column's values in another type, for those of its values that fit it; `None` where a cast may fail.
+fn cast(column: &str, from: &str, to: ColumnKind) -> Option<String> {
+    let to = type_name(to);
+    let within = |least: i64, most: i64| {
+        // NaN is more than any number.
+        format!("CASE WHEN {column} BETWEEN {least} AND {most} AND {column} % 1 = 0 THEN {column}::{to} END")
+    };
+    match (from, to) {
+        (from, to) if from == to => Some(column.to_owned()),
+        (_, "text")
+        | ("smallint" | "integer", "bigint" | "numeric")
+        | ("smallint", "integer")
+        | ("bigint", "numeric") => Some(format!("{column}::{to}")),
+        ("bigint" | "numeric", "integer") => Some(within(i32::MIN.into(), i32::MAX.into())),
+        ("numeric", "bigint") => Some(within(i64::MIN, i64::MAX)),
+        _ => None,
+    }
+}
+
+/// Rows that no pass over what Salesforce has writes: `$1` object.
+fn is_unwritten(names: &Names, deletes: Deletes) -> String {
+    let Names {
+        pending,
+        rejected,
+        surplus,
+        key,
+        mark,
+        ..
+    } = names;
+    let mut lists = vec![pending, rejected];
+    match deletes {
+        Deletes::Remove | Deletes::Mark => {}
+        Deletes::Ignore => lists.push(surplus),
+    }
+    let mut rows: Vec<String> = lists
+        .iter()
+        .map(|list| format!("t.{key} IN (SELECT n.salesforce_id FROM {list} n WHERE n.object = $1)"))
+        .collect();
+    rows.extend(mark.as_ref().map(|mark| format!("t.{}", mark.is_deleted)));
+    rows.join(" OR ")
+}
+
+/// Carries values of columns into those beside them, in rows that this plan did not write: `$1` object. Each column comes
+/// with the type that it has. `None` where no column has values that fit.
+pub(crate) fn carry(
+    schema: &str,
+    plan: &ObjectPlan,
+    layout: &Layout,
+    columns: &[(&Column, &str)],
+) -> Option<Statement> {
+    let names = Names::new(schema, plan, layout);
+    let (mut changes, mut wanted) = (Vec::new(), Vec::new());
+    for (column, from) in columns {
+        match column.source {
+            ColumnSource::Field(_) | ColumnSource::Template(_) => {}
+            // Nothing of these is a value of Salesforce.
+            ColumnSource::Empty | ColumnSource::Null | ColumnSource::IsDeleted | ColumnSource::DeletedAt => continue,
+        }
+        let name = column.name.as_str();
+        let (old, new) = (format!("t.{}", quote(name)), quote(&beside(name)));
+        if let Some(value) = cast(&old, from, column.kind) {
+            changes.push(format!("{new} = coalesce(t.{new}, {value})"));
+            wanted.push(format!("t.{new} IS NULL AND ({value}) IS NOT NULL"));
+        }
+    }
+    if changes.is_empty() {
+        return None;
+    }
+    Some(Statement::new(format!(
+        "UPDATE {} t SET {} WHERE ({}) AND ({})",
+        names.table,
+        changes.join(", "),
+        is_unwritten(&names, plan.deletes),
+        wanted.join(" OR ")
+    )))
+}
+
+/// Whether rows have values in columns that are to be NULL, and what takes them out.
+#[derive(Debug)]
+pub(crate) struct Emptying {
+    pub(crate) is_needed: Statement,
+    pub(crate) empty: Statement,
+}
+
+/// For the columns of these names; `None` without any.
+pub(crate) fn emptying(schema: &str, plan: &ObjectPlan, columns: &[String]) -> Option<Emptying> {
+    if columns.is_empty() {
+        return None;
+    }
+    let join = |change: &str, between: &str| {
+        let each: Vec<String> = columns
+            .iter()
+            .map(|column| format!("{}{change}", quote(column)))
+            .collect();
+        each.join(between)
+    };
+    let table = table_of(schema, plan);
+    let has_values = join(" IS NOT NULL", " OR ");
+    Some(Emptying {
+        is_needed: Statement::new(format!("SELECT EXISTS (SELECT FROM {table} WHERE {has_values})")),
+        empty: Statement::new(format!(
+            "UPDATE {table} SET {} WHERE {has_values}",
+            join(" = NULL", ", ")
+        )),
+    })
 }
 
 /// A right on one column, which goes with it when it is dropped.

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 pub(super) use self::{
-    columns::{Beside, Grant, IndexStatements, add_columns, beside, beside_indexes, exchange, is_beside},
+    columns::{
+        Beside, Emptying, Grant, IndexStatements, add_columns, beside, beside_indexes, carry, emptying, exchange, is_beside,
+    },
     deletes::Pending,
     listing::outdated_parents,
     rows::{MergeSql, TableStatements},
