@@ -1,12 +1,12 @@
 //! The end of a segment: deletes are noted, guarded and applied, and all is committed or nothing is.
 
 use jiff::Timestamp;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     session::{Parts, Session},
     state::{self, Write},
-    statement,
+    statement::{self, TableStatements},
 };
 use crate::{
     Result,
@@ -36,6 +36,76 @@ struct Settled {
     held: u64,
     /// The window, where deletes entered it.
     window: Option<DeletesWindow>,
+    /// Rows of the table before deletes were applied, where it was counted.
+    counted: Option<u64>,
+}
+
+/// What the guard says of the pending deletes.
+struct Verdict {
+    /// Entries that nobody has confirmed.
+    unconfirmed: u64,
+    /// The window, as the state has it.
+    window: DeletesWindow,
+    /// Whether those that nobody has confirmed may go.
+    is_admitted: bool,
+}
+
+/// How many rows a table has, marked ones included.
+#[derive(Debug, Clone, Copy)]
+enum Whole {
+    /// Those of the state, and so many that a segment has inserted.
+    OfState(u64),
+    /// So many, by counting.
+    Counted(u64),
+}
+
+/// What asks the guard, for a commit and between segments alike.
+struct Asking<'a> {
+    connection: &'a Connection,
+    statements: &'a TableStatements,
+    object: &'a str,
+}
+
+impl Asking<'_> {
+    fn number(&self, sql: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<u64> {
+        let mut select = self.connection.prepare_cached(sql)?;
+        let number: i64 = select.query_row(parameters, |row| row.get(0))?;
+        Ok(u64::try_from(number).unwrap_or_default())
+    }
+
+    fn ask(&self, guard: Guard, whole: Whole, at: Timestamp) -> rusqlite::Result<Verdict> {
+        let unconfirmed = self.number(statement::COUNT_UNCONFIRMED, [self.object])?;
+        let (rows, window) = self.rows_and_window()?;
+        let marked = match &self.statements.count_marked {
+            Some(count) if unconfirmed > 0 => self.number(count, [])?,
+            Some(_) | None => 0,
+        };
+        let rows = match whole {
+            Whole::OfState(inserted) => rows + inserted,
+            Whole::Counted(counted) => counted,
+        };
+        let is_admitted = guard.admits(unconfirmed, window.recent(at), rows.saturating_sub(marked));
+        Ok(Verdict {
+            unconfirmed,
+            window,
+            is_admitted,
+        })
+    }
+
+    /// As the state has them; nothing where the object has none yet.
+    fn rows_and_window(&self) -> rusqlite::Result<(u64, DeletesWindow)> {
+        let mut select = self
+            .connection
+            .prepare_cached("SELECT rows, deletes_window FROM _replication_state WHERE object = ?1")?;
+        let found = select
+            .query_row([self.object], |row| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?))
+            })
+            .optional()?;
+        let (rows, window) = found.unwrap_or_default();
+        let window = window.map(|window| DeletesWindow::from_json(&window));
+        Ok((u64::try_from(rows).unwrap_or_default(), window.unwrap_or_default()))
+    }
 }
 
 impl Session {
@@ -54,6 +124,27 @@ impl Session {
         committed
     }
 
+    /// Whether the guard would let the pending deletes go, as the table is now.
+    pub(super) fn admits(&mut self, guard: Guard, at: Timestamp) -> Result<bool> {
+        self.expect_idle()?;
+        match self.plan.deletes {
+            Deletes::Remove | Deletes::Mark => {}
+            // They are dropped, however many they are.
+            Deletes::Ignore => return Ok(true),
+        }
+        self.with_connection(|session, connection| {
+            let asking = Asking {
+                connection,
+                statements: &session.statements,
+                object: session.plan.object.as_str(),
+            };
+            let verdict = asking.ask(guard, Whole::OfState(0), at);
+            verdict
+                .map(|verdict| verdict.is_admitted)
+                .map_err(|error| session.failure("look at the pending deletes", error))
+        })
+    }
+
     fn try_commit(
         &mut self,
         checkpoint: &Checkpoint,
@@ -64,7 +155,7 @@ impl Session {
         let mut parts = self.parts()?;
         let doing = format!("write the deletes of table {}", parts.plan.table);
         let settled = parts
-            .settle(deletions, at)
+            .settle(deletions, write, at)
             .map_err(|error| parts.failure(&doing, error))?;
         let counts = Counts {
             inserted: parts.segment.inserted,
@@ -81,16 +172,20 @@ impl Session {
                     state_written: false,
                 });
             }
-            StateWrite::WithRows | StateWrite::Always => {}
+            StateWrite::WithRows | StateWrite::Always | StateWrite::Counted => {}
         }
         let left = match self.plan.deletes {
             Deletes::Remove => counts.deleted,
             // A marked row is still in the table.
             Deletes::Mark | Deletes::Ignore => 0,
         };
+        let rows = match settled.counted {
+            Some(counted) => state::Rows::Known(signed(counted.saturating_sub(left))),
+            None => state::Rows::Changed(signed(counts.inserted).saturating_sub(signed(left))),
+        };
         let claimed = self.write_state(&Write {
             checkpoint,
-            rows: state::Rows::Changed(signed(counts.inserted).saturating_sub(signed(left))),
+            rows,
             window: settled.window.as_ref(),
             at,
         })?;
@@ -114,8 +209,14 @@ fn signed(count: u64) -> i64 {
 }
 
 impl Parts<'_> {
-    fn settle(&mut self, deletions: Deletions, at: Timestamp) -> rusqlite::Result<Settled> {
-        let mut settled = Settled::default();
+    fn settle(&mut self, deletions: Deletions, write: StateWrite, at: Timestamp) -> rusqlite::Result<Settled> {
+        let mut settled = Settled {
+            counted: match write {
+                StateWrite::WithRows | StateWrite::Always => None,
+                StateWrite::Counted => Some(self.asking().number(&self.statements.count_rows, [])?),
+            },
+            ..Settled::default()
+        };
         self.note_gone(&mut settled, at)?;
         self.note_rejected(&mut settled, at)?;
         match deletions {
@@ -141,10 +242,12 @@ impl Parts<'_> {
         Ok(u64::try_from(rows).unwrap_or(u64::MAX))
     }
 
-    fn number(&self, sql: &str, parameters: impl rusqlite::Params) -> rusqlite::Result<u64> {
-        let mut select = self.connection.prepare_cached(sql)?;
-        let number: i64 = select.query_row(parameters, |row| row.get(0))?;
-        Ok(u64::try_from(number).unwrap_or_default())
+    fn asking(&self) -> Asking<'_> {
+        Asking {
+            connection: self.connection,
+            statements: self.statements,
+            object: self.object(),
+        }
     }
 
     /// Notes deleted records and those that left.
@@ -171,7 +274,7 @@ impl Parts<'_> {
             return Ok(());
         }
         let object = self.object();
-        settled.rejected = self.number(statement::COUNT_REJECTED, [])?;
+        settled.rejected = self.asking().number(statement::COUNT_REJECTED, [])?;
         settled.entries += self.change(statement::FORGET_FITTING, [object])?;
         settled.entries += self.change(statement::NOTE_REJECTED, params![object, state::text(at)])?;
         Ok(())
@@ -180,14 +283,15 @@ impl Parts<'_> {
     /// Applies what somebody has confirmed and what the guard admits. Rejected rows of what is applied go with it.
     fn apply(&self, guard: Guard, settled: &mut Settled, at: Timestamp) -> rusqlite::Result<()> {
         let object = self.object();
-        let unconfirmed = self.number(statement::COUNT_UNCONFIRMED, [object])?;
-        let (rows, mut window) = self.rows_and_window()?;
-        let marked = match &self.statements.count_marked {
-            Some(count) if unconfirmed > 0 => self.number(count, [])?,
-            Some(_) | None => 0,
+        let whole = match settled.counted {
+            Some(counted) => Whole::Counted(counted),
+            None => Whole::OfState(self.segment.inserted),
         };
-        let rows = (rows + self.segment.inserted).saturating_sub(marked);
-        let is_admitted = guard.admits(unconfirmed, window.recent(at), rows);
+        let Verdict {
+            unconfirmed,
+            mut window,
+            is_admitted,
+        } = self.asking().ask(guard, whole, at)?;
         let since = guard.found_since.map(state::text).unwrap_or_default();
 
         let apply = &self.statements.apply_deletes;
@@ -206,20 +310,5 @@ impl Parts<'_> {
             settled.entries += self.change(forget, params![object, since, !is_admitted])?;
         }
         Ok(())
-    }
-
-    /// As the state has them; nothing where the object has none yet.
-    fn rows_and_window(&self) -> rusqlite::Result<(u64, DeletesWindow)> {
-        let mut select = self
-            .connection
-            .prepare_cached("SELECT rows, deletes_window FROM _replication_state WHERE object = ?1")?;
-        let found = select
-            .query_row([self.object()], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, Option<String>>(1)?))
-            })
-            .optional()?;
-        let (rows, window) = found.unwrap_or_default();
-        let window = window.map(|window| DeletesWindow::from_json(&window));
-        Ok((u64::try_from(rows).unwrap_or_default(), window.unwrap_or_default()))
     }
 }

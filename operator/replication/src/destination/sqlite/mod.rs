@@ -71,7 +71,7 @@ use super::{
 use crate::{
     Error, Result,
     batch::Batch,
-    guard::HeldDeletes,
+    guard::{Guard, HeldDeletes},
     plan::{Identifier, Link, ObjectName, ObjectPlan},
     state::{Checkpoint, Counts, Owner, State},
 };
@@ -299,6 +299,10 @@ impl ObjectTable for SqliteTable {
         self.thread
             .call(move |session| holding(turn, || session.confirm(&token, at)))
             .await
+    }
+
+    async fn admits(&mut self, guard: Guard, at: Timestamp) -> Result<bool> {
+        self.thread.call(move |session| session.admits(guard, at)).await
     }
 
     async fn outdated_parents(&mut self, link: &Link, parents: Batch) -> Result<Vec<String>> {

@@ -162,11 +162,13 @@ pub(super) fn take_back(connection: &Connection, table: &str) -> rusqlite::Resul
 
 /// Forgets what was noted of an object's rows.
 pub(super) fn forget(connection: &Connection, object: &ObjectName) -> rusqlite::Result<()> {
-    for sql in [
-        statement::FORGET_PENDING,
-        statement::FORGET_SURPLUS,
-        statement::FORGET_REJECTED,
-    ] {
+    connection.execute(statement::FORGET_REJECTED, [object.as_str()])?;
+    forget_deletes(connection, object)
+}
+
+/// Forgets deletes and surplus that were noted of an object's rows.
+pub(super) fn forget_deletes(connection: &Connection, object: &ObjectName) -> rusqlite::Result<()> {
+    for sql in [statement::FORGET_PENDING, statement::FORGET_SURPLUS] {
         connection.execute(sql, [object.as_str()])?;
     }
     Ok(())
