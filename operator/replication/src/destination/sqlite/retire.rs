@@ -46,12 +46,19 @@ pub(super) fn retire(path: &Path, owner: &Owner, kept: &[ObjectName], at: Timest
     retired(&connection, path, owner)
 }
 
+/// The owner's name, that of the replicator that it adopts (its own again where it adopts none), and its org.
+fn names(owner: &Owner) -> [&str; 3] {
+    let adopted = owner.adopts.as_deref().unwrap_or(&owner.replicator);
+    [&owner.replicator, adopted, &owner.organization_id]
+}
+
 /// Objects of the owner that are not among those kept, with their tables.
 fn left(connection: &Connection, owner: &Owner, kept: &[ObjectName]) -> rusqlite::Result<Vec<(ObjectName, String)>> {
     let mut select = connection.prepare(
-        "SELECT object, table_name FROM _replication_state WHERE replicator = ?1 AND organization_id = ?2 ORDER BY object",
+        "SELECT object, table_name FROM _replication_state WHERE replicator IN (?1, ?2) AND organization_id = ?3 \
+         ORDER BY object",
     )?;
-    let rows = select.query_map([&owner.replicator, &owner.organization_id], |row| {
+    let rows = select.query_map(names(owner), |row| {
         Ok((ObjectName::new(row.get::<_, String>(0)?), row.get(1)?))
     })?;
     let mut left: Vec<(ObjectName, String)> = rows.collect::<rusqlite::Result<_>>()?;
@@ -64,13 +71,13 @@ fn retired(connection: &Connection, path: &Path, owner: &Owner) -> Result<Vec<Re
     let failed = |error| failure(path, "read the retired tables", error);
     let mut select = connection
         .prepare(
-            "SELECT table_name, object, retired_at FROM _retired_table WHERE replicator = ?1 AND organization_id = ?2 \
-             AND EXISTS (SELECT 1 FROM sqlite_schema s WHERE s.type = 'table' AND s.name = table_name COLLATE NOCASE) \
+            "SELECT table_name, object, retired_at FROM _retired_table WHERE replicator IN (?1, ?2) \
+             AND organization_id = ?3 AND EXISTS (SELECT 1 FROM sqlite_schema s WHERE s.type = 'table' AND s.name = table_name COLLATE NOCASE) \
              ORDER BY table_name COLLATE BINARY",
         )
         .map_err(failed)?;
     let rows = select
-        .query_map([&owner.replicator, &owner.organization_id], |row| {
+        .query_map(names(owner), |row| {
             let retired_at = state::time(row, 2)?;
             Ok((row.get(0)?, row.get(1)?, retired_at))
         })
@@ -87,7 +94,8 @@ fn retired(connection: &Connection, path: &Path, owner: &Owner) -> Result<Vec<Re
     .collect()
 }
 
-/// Whose a table is that is not in the object's state: `None` where it is not there, or retired by us.
+/// Whose a table is that is not in the object's state: `None` where it is not there, or
+/// was the same object's and retired by us. Rows of two objects are never mixed.
 pub(super) fn whose_table(
     connection: &Connection,
     plan: &ObjectPlan,
@@ -109,15 +117,23 @@ pub(super) fn whose_table(
         }
     }
     if exists(connection, "_retired_table")? {
-        let sql = "SELECT replicator, organization_id FROM _retired_table WHERE table_name = ?1";
-        let retired = connection.query_row(sql, [table], state::owner).optional()?;
-        match retired {
-            Some(retired) if owner.may_write(&retired.replicator, &retired.organization_id) => return Ok(None),
-            Some(Owner {
-                replicator,
-                organization_id,
-                adopts: _,
-            }) => {
+        let sql = "SELECT replicator, organization_id, object FROM _retired_table WHERE table_name = ?1";
+        let retired = connection.query_row(sql, [table], |row| Ok((state::owner(row)?, row.get::<_, String>(2)?)));
+        match retired.optional()? {
+            Some((retired, object)) if owner.may_write(&retired.replicator, &retired.organization_id) => {
+                if object == plan.object.as_str() {
+                    return Ok(None);
+                }
+                return Ok(Some(format!("is retired and holds {object}")));
+            }
+            Some((
+                Owner {
+                    replicator,
+                    organization_id,
+                    adopts: _,
+                },
+                _object,
+            )) => {
                 return Ok(Some(format!(
                     "was kept for replicator {replicator}, org {organization_id}"
                 )));
@@ -128,9 +144,27 @@ pub(super) fn whose_table(
     Ok(Some("was not made by this program".to_owned()))
 }
 
-/// Notes the table that a state names and its object leaves: it stays, and stays ours.
-pub(super) fn note(connection: &Connection, state: &State, at: Timestamp) -> rusqlite::Result<()> {
-    note_table(connection, &state.object, &state.table_name, &state.owner, at)
+/// Notes the table that a state names and its object leaves: it stays, and is the owner's, who may have adopted it.
+pub(super) fn note(connection: &Connection, state: &State, owner: &Owner, at: Timestamp) -> rusqlite::Result<()> {
+    note_table(connection, &state.object, &state.table_name, owner, at)
+}
+
+/// With an object that is taken over from another replicator go the tables that it was in before.
+pub(super) fn adopt(connection: &Connection, object: &ObjectName, owner: &Owner) -> rusqlite::Result<()> {
+    let Owner {
+        replicator,
+        organization_id,
+        adopts: Some(adopted),
+    } = owner
+    else {
+        return Ok(());
+    };
+    connection
+        .prepare_cached(
+            "UPDATE _retired_table SET replicator = ?2 WHERE object = ?1 AND replicator = ?3 AND organization_id = ?4",
+        )?
+        .execute([object.as_str(), replicator, adopted, organization_id])?;
+    Ok(())
 }
 
 fn note_table(

@@ -114,7 +114,7 @@ impl Session {
             };
             let made = make_table(connection, &session.path, plan, rows)?;
             if let Some(left) = state.as_ref().filter(|state| !is_here(state)) {
-                retire::note(connection, left, at).map_err(failed)?;
+                retire::note(connection, left, &session.owner, at).map_err(failed)?;
             }
             if stays.is_none() {
                 retire::take_back(connection, plan.table.as_str()).map_err(failed)?;
@@ -210,6 +210,7 @@ impl Session {
             })
             .map_err(|error| self.failure(&format!("claim {}", self.plan.object), error))?;
         if claimed == 1 {
+            self.adopt_retired(connection)?;
             Ok(Knowledge::Claimed(epoch))
         } else {
             Err(self.fenced())
@@ -324,9 +325,19 @@ impl Session {
             })
             .map_err(failed)?;
         if written == 1 {
+            self.adopt_retired(connection)?;
             Ok(Knowledge::Claimed(epoch))
         } else {
             Err(self.fenced())
+        }
+    }
+
+    /// The first write of a session takes over what the adopted replicator retired of the object.
+    fn adopt_retired(&self, connection: &Connection) -> Result<()> {
+        match self.knowledge {
+            Knowledge::Claimed(_) => Ok(()),
+            Knowledge::Read(_) | Knowledge::NotRead => retire::adopt(connection, &self.plan.object, &self.owner)
+                .map_err(|error| self.failure(&format!("claim {}", self.plan.object), error)),
         }
     }
 
