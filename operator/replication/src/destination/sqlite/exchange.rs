@@ -9,6 +9,10 @@
 //! for it. A value goes into the column beside the old one where that is there. Where it is not, the exchange has failed
 //! since something needs the old column; then values go into the old column as far as they fit its type.
 //!
+//! **Rows that the plan did not write** (marked ones, those whose delete is held, rejected ones, and where deletes are ignored
+//! those that a listing lacked) have nothing in the column beside. They keep their value where it fits the new type, as far
+//! as the declared types tell: a boolean, declared like a whole number, becomes the text `1`.
+//!
 //! **What depends on a column** names it by its text, and finds the new column under the name of the old one. So views and
 //! triggers are no hindrance: SQLite refuses to drop a column that one of them names, for it looks at each step alone, and
 //! with `writable_schema` it leaves their text unread until the name is there again, in the same transaction. Indexes are
@@ -160,11 +164,16 @@ impl Session {
         let plan = Arc::clone(&self.plan);
         let path = self.path.clone();
         let failed = |error| failure(&path, &doing, error);
-        if unsettled(self.connection()?, &plan).map_err(failed)?.is_empty() {
+        let connection = self.connection()?;
+        let has_values = has_excluded(connection, &plan).map_err(failed)?;
+        if !has_values && unsettled(connection, &plan).map_err(failed)?.is_empty() {
             return Ok(Vec::new());
         }
         let in_use = self.in_transaction(&doing, |session, connection| {
             session.compare_epoch_on(connection)?;
+            if has_values {
+                empty_excluded(connection, &plan).map_err(failed)?;
+            }
             let mut in_use = Vec::new();
             for (column, state) in unsettled(connection, &plan).map_err(failed)? {
                 let used_by = settle(connection, &plan, column, state).map_err(failed)?;
@@ -229,6 +238,9 @@ fn settle(
         connection.execute_batch(&statement::add_column(plan, &next))?;
         connection.execute_batch(&statement::copy_column(plan, &column.name, &next.name))?;
     }
+    if state == Unsettled::Beside {
+        carry_over(connection, plan, column)?;
+    }
     let used_by = exchange(connection, plan, column)?;
     if !used_by.is_empty() {
         connection.execute_batch("ROLLBACK TO exchange")?;
@@ -238,6 +250,41 @@ fn settle(
     }
     connection.execute_batch("RELEASE exchange")?;
     Ok(used_by)
+}
+
+/// Carries values of rows that this plan did not write into the column beside, as far as they fit its type.
+fn carry_over(connection: &Connection, plan: &ObjectPlan, column: &Column) -> rusqlite::Result<()> {
+    for sql in statement::carry_column(plan, column, &beside(column)) {
+        connection.execute(&sql, [plan.object.as_str()])?;
+    }
+    Ok(())
+}
+
+/// Names of the columns that the table has for excluded fields, those that an earlier plan made beside them too.
+fn excluded(connection: &Connection, plan: &ObjectPlan) -> rusqlite::Result<Vec<Identifier>> {
+    let found = columns(connection, plan.table.as_str())?;
+    let is_excluded = |column: &&Column| column.source == ColumnSource::Null;
+    let names = plan.columns.iter().filter(is_excluded);
+    Ok(names
+        .flat_map(|column| [column.name.clone(), beside(column)])
+        .filter(|name| find(&found, name.as_str()).is_some())
+        .collect())
+}
+
+/// Whether a row has a value of an excluded field.
+fn has_excluded(connection: &Connection, plan: &ObjectPlan) -> rusqlite::Result<bool> {
+    match statement::has_values(plan, &excluded(connection, plan)?) {
+        Some(sql) => connection.query_row(&sql, [], |row| row.get(0)),
+        None => Ok(false),
+    }
+}
+
+/// Takes the values of excluded fields out of every row.
+fn empty_excluded(connection: &Connection, plan: &ObjectPlan) -> rusqlite::Result<()> {
+    match statement::empty_columns(plan, &excluded(connection, plan)?) {
+        Some(sql) => connection.execute(&sql, []).map(|_rows| ()),
+        None => Ok(()),
+    }
 }
 
 /// Exchanges one column, or says what hinders it; then all of it has to be rolled back.

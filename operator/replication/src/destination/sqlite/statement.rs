@@ -282,6 +282,76 @@ pub(super) fn copy_column(plan: &ObjectPlan, from: &Identifier, to: &Identifier)
     )
 }
 
+/// Rows that no pass over what Salesforce has writes. `?1` object.
+fn is_unwritten(plan: &ObjectPlan) -> String {
+    let key = name_at(plan, 0);
+    let mut lists = vec!["_pending_delete", "_rejected_row"];
+    match plan.deletes {
+        Deletes::Remove | Deletes::Mark => {}
+        Deletes::Ignore => lists.push("_surplus_row"),
+    }
+    let listed = lists.iter().map(|list| {
+        // A name of the table's columns would be found before one of these, hence the alias.
+        format!("{key} IN (SELECT n.salesforce_id FROM {list} n WHERE n.object = ?1)")
+    });
+    let rows: Vec<String> = listed.chain(mark_column(plan, &ColumnSource::IsDeleted)).collect();
+    rows.join(" OR ")
+}
+
+/// Carries values of a column into the one beside it, in rows that this plan did not write, as far as they fit. `?1` object.
+/// What a text is as a number SQLite finds out itself, by the affinity of the column that it is put into; what is none is
+/// taken out again.
+pub(super) fn carry_column(plan: &ObjectPlan, column: &Column, beside: &Identifier) -> Vec<String> {
+    let table = quote(plan.table.as_str());
+    let (old, new) = (quote(column.name.as_str()), quote(beside.as_str()));
+    let rows = is_unwritten(plan);
+    let carry = |value: &str| {
+        format!("UPDATE {table} SET {new} = {value} WHERE {new} IS NULL AND {old} IS NOT NULL AND ({rows})")
+    };
+    let unless = |fits: &str| format!("UPDATE {table} SET {new} = NULL WHERE NOT ({fits}) AND ({rows})");
+    match column.kind {
+        ColumnKind::Text { length: _ } => vec![carry(&format!("CAST({old} AS TEXT)"))],
+        ColumnKind::Decimal { precision: _, scale: _ } => {
+            vec![carry(&old), unless(&format!("typeof({new}) <> 'text'"))]
+        }
+        ColumnKind::Long => vec![carry(&old), unless(&format!("typeof({new}) IN ('integer', 'null')"))],
+        ColumnKind::Int => {
+            let (least, most) = (i32::MIN, i32::MAX);
+            let is_int = format!("{new} IS NULL OR typeof({new}) = 'integer' AND {new} BETWEEN {least} AND {most}");
+            vec![carry(&old), unless(&is_int)]
+        }
+        ColumnKind::Boolean | ColumnKind::Id | ColumnKind::Date | ColumnKind::Time | ColumnKind::Timestamp => {
+            Vec::new()
+        }
+    }
+}
+
+/// Whether any row has a value in one of these columns; `None` without columns.
+pub(super) fn has_values(plan: &ObjectPlan, columns: &[Identifier]) -> Option<String> {
+    let table = quote(plan.table.as_str());
+    Some(format!(
+        "SELECT EXISTS (SELECT 1 FROM {table} WHERE {})",
+        are_there(columns)?
+    ))
+}
+
+/// Takes the values out of these columns; `None` without columns.
+pub(super) fn empty_columns(plan: &ObjectPlan, columns: &[Identifier]) -> Option<String> {
+    let table = quote(plan.table.as_str());
+    let names = columns.iter().map(|column| quote(column.as_str()));
+    let changes: Vec<String> = names.map(|name| format!("{name} = NULL")).collect();
+    Some(format!(
+        "UPDATE {table} SET {} WHERE {}",
+        changes.join(", "),
+        are_there(columns)?
+    ))
+}
+
+fn are_there(columns: &[Identifier]) -> Option<String> {
+    let names = columns.iter().map(|column| quote(column.as_str()));
+    any_of(&names.map(|name| format!("{name} IS NOT NULL")).collect::<Vec<_>>())
+}
+
 /// Drops a column in exchange for another one.
 pub(super) fn drop_column(plan: &ObjectPlan, column: &Identifier) -> String {
     format!(
