@@ -43,6 +43,8 @@ pub struct Scramble {
 struct Open {
     transaction: Transaction,
     begun: Timestamp,
+    /// When it ends, where time passes by [`Scramble::pass`].
+    ends: Timestamp,
     /// Runs that it has seen.
     runs: u32,
 }
@@ -63,8 +65,11 @@ const MOST_WHILE_OPEN: i64 = 200;
 /// Runs that a transaction outlives.
 const LATEST: u32 = 2;
 
-/// How old a transaction of a wild scramble becomes.
+/// How old a transaction of a wild scramble becomes, where time passes by [`Scramble::pass`].
 const OLDEST: SignedDuration = SignedDuration::from_mins(30);
+
+/// How old one of a tame scramble becomes: the overlap, and room for the time that a test itself takes.
+const OLDEST_TAME: SignedDuration = SignedDuration::from_mins(8);
 
 /// Fields of a test's own begin so; they are changed more often than others.
 pub const OWN_FIELDS: &str = "Chaos";
@@ -197,33 +202,24 @@ impl Scramble {
         }
     }
 
-    /// Some of the transactions end.
+    /// Time passes; transactions end in the midst of it.
     ///
     /// # Panics
     /// Where a transaction that is open cannot end.
-    pub fn end_some(&mut self) {
-        for open in std::mem::take(&mut self.open) {
-            if self.rng.u32(..3) == 0 {
-                self.end(open);
-            } else {
-                self.open.push(open);
-            }
+    pub fn pass(&mut self, by: SignedDuration) {
+        let until = self.org.now() + by;
+        let (mut due, open): (Vec<Open>, Vec<Open>) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|open| open.ends <= until);
+        self.open = open;
+        due.sort_by_key(|open| open.ends);
+        for open in due {
+            let left = open.ends.duration_since(self.org.now());
+            self.org.advance_clock(left.max(SignedDuration::ZERO));
+            self.end(open);
         }
-    }
-
-    /// The clock is about to move: transactions that would be older than half an hour then end before.
-    ///
-    /// # Panics
-    /// Where a transaction that is open cannot end.
-    pub fn before_time_passes(&mut self, by: SignedDuration) {
-        let now = self.org.now();
-        for open in std::mem::take(&mut self.open) {
-            if now.duration_since(open.begun) + by > OLDEST {
-                self.end(open);
-            } else {
-                self.open.push(open);
-            }
-        }
+        let left = until.duration_since(self.org.now());
+        self.org.advance_clock(left.max(SignedDuration::ZERO));
     }
 
     /// All transactions end.
@@ -237,7 +233,12 @@ impl Scramble {
     }
 
     fn end(&mut self, open: Open) {
-        let Open { transaction, begun, .. } = open;
+        let Open {
+            transaction,
+            begun,
+            ends: _,
+            runs: _,
+        } = open;
         let number = transaction.number();
         if self.rng.u32(..8) == 0 {
             self.story.tell(format!("transaction {number} rolls back"));
@@ -257,8 +258,8 @@ impl Scramble {
             return self.wild_change(&Writer::Org(&org), described);
         }
         match self.rng.u32(..100) {
-            0..90 => self.single(&Writer::Org(&org), described),
-            90..95 => self.burst(described),
+            0..88 => self.single(&Writer::Org(&org), described),
+            88..93 => self.burst(described),
             _ => self.slow_job(described),
         }
     }
@@ -284,7 +285,7 @@ impl Scramble {
             45..60 => {
                 let values = self.whole_row(described);
                 let made = writer.create(object, &values);
-                let id = made.as_ref().map(String::clone).unwrap_or_default();
+                let id = made.clone().unwrap_or_default();
                 self.told(made.map(drop), || format!("create {object} {id}"))
             }
             60..75 => {
@@ -351,6 +352,36 @@ impl Scramble {
         done
     }
 
+    /// A job changes so many rows of an object, some of them within one second.
+    ///
+    /// # Errors
+    /// What the org says to a change.
+    ///
+    /// # Panics
+    /// Where the object is not there.
+    pub fn import(&mut self, object: &str, rows: usize) -> Result<(), WriteError> {
+        let schema = self.schema.clone();
+        let described = schema.object(object).expect("the object is there");
+        let org = self.org.clone();
+        let all = org.rows_of(object, &["Id"])?.filter(|row| !row.deleted);
+        let mut ids: Vec<String> = all.map(|row| row.id).collect();
+        self.rng.shuffle(&mut ids);
+        ids.truncate(rows);
+        self.story
+            .tell(format!("import changes {} rows of {object}", ids.len()));
+        let within = self.rng.usize(1..40);
+        for chunk in ids.chunks(within) {
+            org.hold_clock(true);
+            for id in chunk {
+                let values = self.values(described, 1);
+                Writer::Org(&org).update(object, id, &values, Stamps::Both).ok();
+            }
+            org.hold_clock(false);
+            org.advance_clock(SignedDuration::from_secs(1));
+        }
+        Ok(())
+    }
+
     /// Many rows change within one second.
     fn burst(&mut self, object: &Object) -> Result<(), WriteError> {
         let org = self.org.clone();
@@ -370,6 +401,7 @@ impl Scramble {
     /// A transaction changes rows now and commits after a run or two.
     fn slow_job(&mut self, object: &Object) -> Result<(), WriteError> {
         let begun = self.org.now();
+        let oldest = if self.wild { OLDEST } else { OLDEST_TAME };
         let transaction = self.org.begin();
         self.story.tell(format!("transaction {} begins", transaction.number()));
         let writer = Writer::Transaction(&transaction);
@@ -394,6 +426,7 @@ impl Scramble {
         self.open.push(Open {
             transaction,
             begun,
+            ends: begun + SignedDuration::from_secs(self.rng.i64(0..oldest.as_secs())),
             runs: 0,
         });
         worked

@@ -61,6 +61,9 @@ struct Table<'a> {
 }
 
 /// All rows of the org that tables may depend on.
+///
+/// # Panics
+/// Where an object goes while it is read.
 pub fn records(org: &Control) -> Records {
     let schema = org.schema();
     let mut records = Records::new();

@@ -78,23 +78,21 @@ impl Meddler {
     fn act(&self, rng: &mut Rng) {
         let mut scramble = self.scramble.lock().unwrap_or_else(PoisonError::into_inner);
         match rng.u32(..20) {
-            0..12 => scramble.work(rng.u32(1..5)),
-            12..15 => {
+            0..14 => scramble.work(rng.u32(1..5)),
+            14..18 => {
                 let by = Duration::from_secs(rng.u64(..400));
                 self.story.tell(format!("  {by:?} pass"));
-                scramble.before_time_passes(by.try_into().unwrap());
-                self.org.advance_clock(by.try_into().unwrap());
+                scramble.pass(by.try_into().unwrap());
                 self.clocks.pass(by);
             }
-            15 => {
+            18 => {
                 self.story.tell("  all locators die");
                 self.org.kill_locators();
             }
-            16 => {
+            _ => {
                 self.story.tell("  all sessions end");
                 self.org.end_sessions(None);
             }
-            _ => scramble.end_some(),
         }
     }
 }
@@ -104,7 +102,7 @@ impl Observer for Meddler {
         let now = self.org.now().strftime("%d %H:%M:%S");
         match event {
             Event::Started | Event::Read(_) | Event::Size(_) => {
-                self.story.tell(format!("  {now} {object} {kind:?}: {event:?}"))
+                self.story.tell(format!("  {now} {object} {kind:?}: {event:?}"));
             }
             Event::Committed(counts) => self.story.tell(format!(
                 "  {now} {object} {kind:?}: +{} ~{} -{} held {} rejected {}",
