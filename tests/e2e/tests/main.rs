@@ -5,15 +5,25 @@ mod arrows;
 #[cfg(test)]
 mod bench;
 #[cfg(test)]
+mod chaos;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod database_faults;
 #[cfg(test)]
 mod equality;
 #[cfg(test)]
+mod guard;
+#[cfg(test)]
 mod nothing_changed;
 #[cfg(test)]
+mod readers;
+#[cfg(test)]
 mod salesforce_faults;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod schema_changes;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
