@@ -16,7 +16,8 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 pub(super) use self::{
     columns::{
-        Beside, Emptying, Grant, IndexStatements, add_columns, beside, beside_indexes, carry, emptying, exchange, is_beside,
+        Beside, Emptying, Grant, IndexStatements, add_columns, beside, beside_indexes, carry, emptying, exchange,
+        is_beside,
     },
     deletes::Pending,
     listing::outdated_parents,
