@@ -108,7 +108,15 @@ impl Exit {
                 *known = run;
             }
         }
-        let mut exits = objects.into_values().map(Self::of_run);
+        let exits: Vec<Self> = objects.into_values().map(Self::of_run).collect();
+        // Held deletes beside objects that are fine are what a person has to look at, and no failure of some objects.
+        let is_calm = exits
+            .iter()
+            .all(|exit| matches!(exit, Self::Success | Self::DeletesHeld));
+        if is_calm && exits.contains(&Self::DeletesHeld) {
+            return Self::DeletesHeld;
+        }
+        let mut exits = exits.into_iter();
         let Some(first) = exits.next() else {
             return Self::Success;
         };
@@ -328,6 +336,7 @@ mod tests {
         };
         let fine = run("Contact");
         assert_eq!(Exit::of_tick(&runs(&[&held])), Exit::DeletesHeld);
+        assert_eq!(Exit::of_tick(&runs(&[&held, &run("Account")])), Exit::DeletesHeld);
         assert_eq!(Exit::of_tick(&runs(&[&rejected])), Exit::Destination);
         assert_eq!(Exit::of_tick(&runs(&[&held, &fine])), Exit::Success);
         assert_eq!(Exit::of_tick(&runs(&[&fine, &held])), Exit::DeletesHeld);

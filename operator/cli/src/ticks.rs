@@ -12,6 +12,7 @@ use crds::{SalesforceReplicatorSpec, Schedule};
 use jiff::Timestamp;
 use replication::{
     connect::Session,
+    progress::RunReport,
     replicator::{TickReport, TickRequest},
 };
 use salesforce::{ErrorKind, clock::Clock};
@@ -111,7 +112,8 @@ pub(crate) async fn go_on(
             }
         };
         let is_old = clock.monotonic().saturating_sub(planned) >= DESCRIBED;
-        if is_old || !outdated.is_disjoint(&ticking.waited()) {
+        let is_new = report.runs.iter().any(is_invalid);
+        if is_old || is_new || !outdated.is_disjoint(&ticking.waited()) {
             planned = clock.monotonic();
             tokio::select! {
                 biased;
@@ -136,12 +138,18 @@ pub(crate) async fn go_on(
     }
 }
 
+/// Whether a run failed for what the resource asks for: a new plan may ask for something else.
+fn is_invalid(run: &RunReport) -> bool {
+    run.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Invalid)
+}
+
 /// Keeps the objects whose last run failed for what the resource asks for (design 6.10).
 fn note_outdated(outdated: &mut BTreeSet<String>, report: &TickReport) {
     for run in &report.runs {
-        match &run.error {
-            Some(error) if error.kind == ErrorKind::Invalid => drop(outdated.insert(run.object.clone())),
-            Some(_) | None => drop(outdated.remove(&run.object)),
+        if is_invalid(run) {
+            outdated.insert(run.object.clone());
+        } else {
+            outdated.remove(&run.object);
         }
     }
 }
@@ -202,7 +210,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use crds::Trigger;
-    use replication::progress::{RunError, RunKind, RunReport};
+    use replication::progress::{RunError, RunKind};
     use salesforce::clock::Sleep;
 
     use super::*;

@@ -264,6 +264,17 @@ impl<D: Destination> Replicator<D> {
                 turn.due.store(true, Ordering::Relaxed);
             }
         }
+        for plan in &plans {
+            // What failed by the former plan does not wait for its hour.
+            if !self
+                .plans
+                .iter()
+                .any(|former| former.object == plan.object && former.hash == plan.hash)
+            {
+                self.schedule.succeeded(&plan.object);
+                self.long_schedule.succeeded(&plan.object);
+            }
+        }
         self.plans = plans;
         self.degraded = degraded;
     }
@@ -544,8 +555,9 @@ impl From<&Error> for RunError {
     }
 }
 
-/// Errors with their sources go to the log; reports have only the message.
+/// The message goes to the log as to the report; the sources of an error are for whoever looks closer.
 fn log(error: &Error, object: Option<&ObjectName>) {
     let object = object.map(ObjectName::as_str);
-    tracing::warn!(object, reason = error.reason(), error = ?error, "a run failed");
+    tracing::warn!(object, reason = error.reason(), error = error.message(), "a run failed");
+    tracing::debug!(object, error = ?error, "the error with its sources");
 }

@@ -164,7 +164,7 @@ pub(super) fn warn_of_missing(drafts: &[Draft], existing: Existing<'_>, findings
     }
 }
 
-/// Tells the columns of the table that nothing feeds any more: a mirror whose field went, or may not be read.
+/// Tells the columns of the table that nothing feeds any more: their field went, may not be read, or left the resource.
 pub(super) fn warn_of_left(columns: &[Column], existing: Existing<'_>, findings: &mut Findings<'_>) {
     let known: BTreeSet<String> = columns.iter().map(|column| folded(column.name.as_str())).collect();
     let left: Vec<&str> = existing
@@ -173,8 +173,8 @@ pub(super) fn warn_of_left(columns: &[Column], existing: Existing<'_>, findings:
         .collect();
     if !left.is_empty() {
         findings.warning(format!(
-            "no field that the Salesforce user may read belongs to these columns any more; they keep the values that they \
-             have: {}",
+            "these columns of the table belong to nothing that the resource asks for and the Salesforce user may read any more; \
+             they keep the values that they have, which grow old: {}",
             list(left)
         ));
     }

@@ -8,6 +8,7 @@
 use super::{
     column::{ColumnKind, NoColumn},
     draft::{Draft, DraftValue, Origin},
+    existing::Existing,
     field_path::FieldPath,
     findings::Findings,
     identifier::Identifier,
@@ -45,6 +46,30 @@ pub(super) fn drafts(
         }
     }
     drafts
+}
+
+/// Columns of excluded fields that the table has from before: whoever excludes a field does not want its values there.
+pub(super) fn left_out(
+    lookup: Lookup<'_>,
+    exclude: &[String],
+    capabilities: Capabilities,
+    existing: Existing<'_>,
+) -> Vec<Draft> {
+    let excluded = lookup.fields().iter().filter(|field| {
+        let is_named = exclude.iter().any(|name| name.eq_ignore_ascii_case(&field.name));
+        is_named && !IN_EVERY_TABLE.contains(&field.name.as_str()) && field.name != "IsDeleted"
+    });
+    excluded
+        .filter_map(|field| {
+            let column = Identifier::from_api_name(&field.name, capabilities).as_str().to_owned();
+            let kind = ColumnKind::of(field).ok()?;
+            existing.has(&column).then_some(Draft {
+                column,
+                value: DraftValue::Excluded(kind),
+                origin: Origin::Default,
+            })
+        })
+        .collect()
 }
 
 fn check_excluded(lookup: Lookup<'_>, exclude: &[String], findings: &mut Findings<'_>) {

@@ -19,7 +19,7 @@ use super::{
     identifier::{self, Identifier, NameOf, ObjectName},
     index::{self, IndexPlan},
     links::{self, Refreshed},
-    mapping, periods,
+    mapping, mirror, periods,
     schema::{Lookup, Schema},
     select::Select,
     suggest, warnings,
@@ -231,6 +231,15 @@ pub(super) fn make(spec: &ObjectSpec, context: Context<'_>, findings: &mut Findi
     let mut drafts = draft::defaults(mapping, lookup, exclude, context.capabilities, findings);
     let written = draft::written(fields, urls, lookup, existing, findings);
     draft::place(&mut drafts, written, mapping, findings);
+    if mapping == Mapping::Mirror {
+        let left_out = mirror::left_out(lookup, exclude, context.capabilities, existing);
+        let taken: BTreeSet<String> = drafts.iter().map(|draft| identifier::folded(&draft.column)).collect();
+        drafts.extend(
+            left_out
+                .into_iter()
+                .filter(|draft| !taken.contains(&identifier::folded(&draft.column))),
+        );
+    }
     columns::check_names(&drafts, deletes, context.capabilities, findings);
     columns::warn_of_missing(&drafts, existing, findings);
 
@@ -242,9 +251,7 @@ pub(super) fn make(spec: &ObjectSpec, context: Context<'_>, findings: &mut Findi
     let mut missing_fields = Vec::new();
     let columns = columns::columns(&drafts, resolving, &mut select, &mut missing_fields, findings);
     let columns = columns::framed(columns, &select, deletes);
-    if mapping == Mapping::Mirror {
-        columns::warn_of_left(&columns, existing, findings);
-    }
+    columns::warn_of_left(&columns, existing, findings);
     let indexes = index::make(&table, indexes, &columns, context.capabilities, findings);
     check_size(&columns, context.capabilities, findings);
     let Select { paths, is_deleted } = select;

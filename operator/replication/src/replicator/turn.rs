@@ -439,6 +439,14 @@ impl<D: Destination> Taken<'_, D> {
             }
             state = table.read_state().await?;
         }
+        // Somebody else's state that this run adopts: it is ours before anything else, though there be nothing to write.
+        if let Some(adopted) = state
+            .as_ref()
+            .filter(|state| state.owner.replicator != shared.owner.replicator)
+        {
+            table.create(&adopted.checkpoint, now).await?;
+            state = table.read_state().await?;
+        }
         let to_adapt = state.as_ref().filter(|state| needs::must_adapt(plan, state));
         if let Some((live, kind)) = to_adapt.and_then(|live| Some((live, needs::listing(plan, live)?))) {
             // From here on rows are written by the new plan, so the state says that it is not complete before the first one
@@ -465,12 +473,20 @@ impl<D: Destination> Taken<'_, D> {
         let performed = self.perform(measure, table, need, FIRST).await?;
         match performed {
             Performed::Done(memory, _) => {
-                if self.turn.known.is_none() {
-                    // The resource may name indexes that it did not name at the first load. After the rows, which must
-                    // not wait for them.
-                    table.build_indexes().await?;
+                if self.turn.known.is_some() {
+                    return self.settle(table, memory, self.known_before(), measure).await;
                 }
-                self.settle(table, memory, self.known_before(), measure).await
+                // The resource may name indexes that it did not name at the first load. After the rows, which must not
+                // wait for them.
+                table.build_indexes().await?;
+                // Columns that a Refresh of another process could not exchange: this one has to say so too. Where the plan
+                // has changed, its own Refresh will find out.
+                let in_use = match needs::change(&self.turn.plan, &memory.state) {
+                    None => table.settle_columns().await?,
+                    Some(_) => Vec::new(),
+                };
+                let known = self.settle(table, memory, None, measure).await?;
+                Ok(Known { in_use, ..known })
             }
             Performed::Yielded(_) | Performed::Beyond => {
                 Err(Error::Internal("a first run ended as a long one".to_owned()))

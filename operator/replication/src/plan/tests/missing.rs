@@ -229,18 +229,42 @@ fn columns_of_a_mirror_that_nothing_feeds_any_more_are_told() {
     assert_eq!(
         plan.warnings,
         [
-            "Contact: no field that the Salesforce user may read belongs to these columns any more; they keep the values \
-             that they have: home_phone, region__c"
+            "Contact: these columns of the table belong to nothing that the resource asks for and the Salesforce user may \
+             read any more; they keep the values that they have, which grow old: home_phone, region__c"
         ]
     );
     assert_eq!(plan.objects[0].missing_fields, Vec::<String>::new());
     assert_eq!(mirror(&["salesforce_id", "EMAIL"]).warnings, Vec::<String>::new());
-    // Another mapping's table may have columns of other days.
+    // So it is where the resource itself names columns, and does not any more.
     let none = over(
         json!({"name": "Contact", "mapping": "None"}),
         &fixture::schema(),
         &["old"],
     )
     .unwrap();
-    assert_eq!(none.warnings, Vec::<String>::new());
+    assert_eq!(none.warnings.len(), 1, "{:?}", none.warnings);
+    assert!(none.warnings[0].ends_with("which grow old: old"), "{:?}", none.warnings);
+}
+
+#[test]
+fn what_a_mirror_leaves_out_later_is_null_where_its_column_is() {
+    let excluding = |existing: &[&str]| {
+        over(
+            json!({"name": "Contact", "mapping": "Mirror", "exclude": ["Phone"]}),
+            &fixture::schema(),
+            existing,
+        )
+        .unwrap()
+    };
+    let of_phone = |plan: &Plan| {
+        let columns = plan.objects[0].columns.iter();
+        columns
+            .filter(|column| column.name.as_str() == "phone")
+            .map(|column| column.source.clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of_phone(&excluding(&[])), []);
+    let plan = excluding(&["salesforce_id", "phone"]);
+    assert_eq!(of_phone(&plan), [ColumnSource::Null]);
+    assert!(!plan.warnings.iter().any(|warning| warning.contains("grow old")));
 }
