@@ -380,7 +380,7 @@ mod tests {
             &[(1, Some(10)), (1, Some(100)), (1, None), (1, None)],
         )
         .await;
-        assert_eq!(found, ["10:00:00", "plan", "10:00:11*", "10:01:00", "10:02:00"]);
+        assert_eq!(found, ["10:00:00", "plan", "10:00:11*", "plan", "10:01:00", "10:02:00"]);
         let found = starts_with(
             ErrorKind::Invalid,
             &every_minute,
