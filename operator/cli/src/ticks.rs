@@ -387,7 +387,7 @@ mod tests {
             &[(1, Some(70)), (1, None), (1, None)],
         )
         .await;
-        assert_eq!(found, ["10:00:00", "10:01:00", "10:02:00"]);
+        assert_eq!(found, ["10:00:00", "plan", "10:01:00", "10:02:00"]);
     }
 
     #[tokio::test]
