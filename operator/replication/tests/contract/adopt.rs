@@ -5,13 +5,15 @@ use std::sync::Arc;
 use replication::{
     Error,
     destination::{Destination, ObjectTable, Stretch},
-    plan::Deletes,
+    plan::{Deletes, ObjectName},
     state::Owner,
 };
 
 use super::{
     Harness,
-    fixture::{MERGE, Row, Table, checkpoint, contact, counts, created, epoch, moment, owner, state_value},
+    fixture::{
+        MERGE, Row, Table, checkpoint, contact, counts, created, epoch, moment, named, open, owner, state_value,
+    },
 };
 
 /// Who takes over what `owner()` has.
@@ -121,4 +123,45 @@ pub(crate) async fn nobody_else_is_adopted<H: Harness>() {
         assert!(error.message().contains("telephony/crm"), "{error}");
     }
     assert_eq!(harness.fingerprint().await, before);
+}
+
+/// Tables that an object has left go with it: they are listed for who adopts, and are its own from the first claim on.
+pub(crate) async fn retired_tables_go_with_their_object<H: Harness>() {
+    let (harness, former) = with_row::<H>().await;
+    drop(former);
+    let destination = harness.destination();
+    let moved = |table: &str| named(contact(Deletes::Remove), "Contact", table);
+    let mut people = open(&destination, &moved("people")).await;
+    people.create(&checkpoint(0), moment(40)).await.unwrap();
+    drop(people);
+    let kept = [ObjectName::new("Contact")];
+    let own = Owner { adopts: None, ..heir() };
+    assert_eq!(listed(&harness, &heir(), &kept).await, ["contact"]);
+    assert!(listed(&harness, &own, &kept).await.is_empty(), "listing adopts nothing");
+
+    let mut persons = destination.open(Arc::new(moved("persons")), heir()).await.unwrap();
+    persons.read_state().await.unwrap();
+    persons.create(&checkpoint(0), moment(60)).await.unwrap();
+    assert_eq!(listed(&harness, &own, &kept).await, ["contact", "people"]);
+    assert!(
+        listed(&harness, &owner(), &kept).await.is_empty(),
+        "they are not the former owner's"
+    );
+}
+
+/// So do those of objects that who adopts does not replicate.
+pub(crate) async fn objects_that_nobody_keeps_are_retired_for_the_heir<H: Harness>() {
+    let (harness, former) = with_row::<H>().await;
+    drop(former);
+    assert_eq!(listed(&harness, &heir(), &[]).await, ["contact"]);
+    let own = Owner { adopts: None, ..heir() };
+    assert_eq!(listed(&harness, &own, &[]).await, ["contact"]);
+    assert!(listed(&harness, &owner(), &[]).await.is_empty());
+    assert!(harness.query("SELECT object FROM _replication_state").await.is_empty());
+}
+
+/// The retired tables of an owner after retiring what is not kept.
+async fn listed<H: Harness>(harness: &H, owner: &Owner, kept: &[ObjectName]) -> Vec<String> {
+    let retired = harness.destination().retire(owner, kept, moment(50)).await.unwrap();
+    retired.into_iter().map(|retired| retired.table).collect()
 }

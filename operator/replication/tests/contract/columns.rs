@@ -3,14 +3,15 @@
 
 use replication::{
     Error,
-    destination::{Contents, Destination, ObjectTable},
+    destination::{Contents, Destination, Listed, ObjectTable, Stretch},
     plan::{ColumnKind, ColumnSource, Deletes, Identifier, IndexPlan, ObjectPlan, PlanHash},
 };
 
 use super::{
     Harness,
     fixture::{
-        DECIMAL, MERGE, Row, TEXT, Table, checkpoint, contact, counts, created, lines, moment, open, rejected, state_of,
+        DECIMAL, LAST, MERGE, Row, TEXT, Table, checkpoint, contact, counts, created, id, lines, moment, open,
+        rejected, state_of,
     },
 };
 
@@ -375,4 +376,74 @@ pub(crate) async fn where_all_is_as_planned_nothing_is_settled<H: Harness>() {
     assert_eq!(harness.fingerprint().await, print);
     table.create(&checkpoint(1), moment(9)).await.unwrap();
     assert!(table.settle_columns().await.unwrap().is_empty());
+}
+
+/// "Rows that were not (marked ones, those whose delete is pending, rejected ones ..) keep their value where it fits the new
+/// type"; a NULL that the plan has written is none of them.
+pub(crate) async fn rows_that_were_not_written_keep_their_values<H: Harness>() {
+    let harness = H::start().await;
+    let before = contact(Deletes::Mark);
+    let mut table = created(&harness, &before).await;
+    let rows: Vec<_> = (1..=5)
+        .map(|n| Row::new(n, 5).with("Visits__c", &n.to_string()))
+        .collect();
+    MERGE.write(&mut table, &rows).await.unwrap();
+    assert_eq!(LAST.write(&mut table, &[Row::deleted(1, 6)]).await.unwrap().deleted, 1);
+    let mut table = adapted(&harness, &changed(&before, "visits", TEXT)).await;
+    let rows = [
+        Row::deleted(2, 6),
+        Row::new(3, 6).with("Visits__c", "many").with("Serial__c", "none"),
+        Row::new(4, 6).with("Visits__c", "many"),
+        Row::new(5, 6),
+    ];
+    assert_eq!(MERGE.write(&mut table, &rows).await.unwrap().rejected, 1);
+    assert!(table.settle_columns().await.unwrap().is_empty());
+    assert_eq!(seen(&harness, "visits", TEXT).await, ["1", "2", "3", "many", "-"]);
+}
+
+/// "And under `Ignore` those of `_surplus_row`."
+pub(crate) async fn surplus_that_is_ignored_keeps_its_values<H: Harness>() {
+    let harness = H::start().await;
+    let before = contact(Deletes::Ignore);
+    let mut table = created(&harness, &before).await;
+    let rows = [1, 2].map(|n| Row::new(n, 5).with("Visits__c", "3"));
+    MERGE.write(&mut table, &rows).await.unwrap();
+    let mut table = adapted(&harness, &changed(&before, "visits", TEXT)).await;
+    let row = Row::new(1, 5).with("Visits__c", "many");
+    MERGE.write(&mut table, &[row]).await.unwrap();
+    let listed = [Listed {
+        id: id(1),
+        stamp: moment(5),
+    }];
+    let stretch = Stretch {
+        after: None,
+        until: None,
+        listed: &listed,
+    };
+    assert_eq!(table.compare(stretch).await.unwrap().surplus, 1);
+    assert!(table.settle_columns().await.unwrap().is_empty());
+    assert_eq!(seen(&harness, "visits", TEXT).await, ["many", "3"]);
+}
+
+/// "Columns whose field is excluded are NULL afterwards in every row", also in those that no run writes any more.
+pub(crate) async fn excluded_columns_are_emptied<H: Harness>() {
+    let harness = H::start().await;
+    let before = contact(Deletes::Mark);
+    let mut table = created(&harness, &before).await;
+    let rows = [1, 2].map(|n| Row::new(n, 5).with("Visits__c", "3").with("Serial__c", "4"));
+    MERGE.write(&mut table, &rows).await.unwrap();
+    assert_eq!(LAST.write(&mut table, &[Row::deleted(1, 6)]).await.unwrap().deleted, 1);
+    let mut after = changed(&before, "visits", ColumnKind::Int);
+    for column in &mut after.columns {
+        if column.name.as_str() == "visits" {
+            column.source = ColumnSource::Null;
+        }
+    }
+    let mut table = adapted(&harness, &after).await;
+    assert!(table.settle_columns().await.unwrap().is_empty());
+    assert_eq!(lines(&harness, &after, &["visits", "serial"]).await, ["- 4", "- 4"]);
+    let mut table = open(&harness.destination(), &after).await;
+    let print = harness.fingerprint().await;
+    assert!(table.settle_columns().await.unwrap().is_empty());
+    assert_eq!(harness.fingerprint().await, print);
 }

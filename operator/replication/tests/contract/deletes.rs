@@ -8,8 +8,8 @@ use replication::{
 use super::{
     Harness,
     fixture::{
-        DIRECT, LAST, MERGE, Row, Table, batch, contact, contents, counts, created, id, lines, named, names, open,
-        pending, state_value,
+        DIRECT, LAST, MERGE, Row, Table, batch, checkpoint, contact, contents, counts, created, id, lines, moment,
+        named, names, open, pending, state_value,
     },
 };
 
@@ -317,4 +317,22 @@ pub(crate) async fn a_pending_delete_survives_a_crash<H: Harness>() {
     let mut table = open(&harness.destination(), &plan).await;
     assert_eq!(LAST.write(&mut table, &[]).await.unwrap(), counts(0, 0, 1));
     assert_eq!(names(&harness, &plan).await, ["Meyer 10:00:05", "Kunz 10:00:05"]);
+}
+
+/// Deletes that were noted of rows of a table that somebody has emptied are forgotten by `create`: nothing would ever let
+/// them go.
+pub(crate) async fn deletes_of_an_emptied_table_are_forgotten<H: Harness>() {
+    let plan = contact(Deletes::Remove);
+    let harness = H::start().await;
+    let mut table = created(&harness, &plan).await;
+    MERGE
+        .write(&mut table, &[Row::new(1, 5), Row::new(2, 5)])
+        .await
+        .unwrap();
+    MERGE.write(&mut table, &[Row::deleted(1, 6)]).await.unwrap();
+    assert_eq!(pending(&harness).await.len(), 1);
+    harness.query("DELETE FROM contact").await;
+    let mut table = open(&harness.destination(), &plan).await;
+    table.create(&checkpoint(7), moment(7)).await.unwrap();
+    assert!(pending(&harness).await.is_empty());
 }

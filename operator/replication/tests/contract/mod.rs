@@ -16,6 +16,7 @@ mod held;
 mod leave;
 mod lifecycle;
 mod listing;
+mod listing_end;
 mod migration;
 mod order;
 mod overwrite;
@@ -100,6 +101,7 @@ macro_rules! contract_suite {
                 a_record_that_came_and_went_in_a_segment_never_becomes_a_row,
                 without_is_deleted_every_row_is_live,
                 a_pending_delete_survives_a_crash,
+                deletes_of_an_emptied_table_are_forgotten,
             },
             unchanged::{
                 an_unchanged_segment_writes_nothing,
@@ -188,6 +190,11 @@ macro_rules! contract_suite {
                 the_earliest_stamp_differs_from_every_row,
                 long_stretches_are_compared,
             },
+            listing_end::{
+                rows_are_counted_at_the_end,
+                the_guard_sees_the_rows_that_are_there,
+                admits_says_what_a_commit_would_do,
+            },
             retire::{
                 tables_of_objects_that_left_are_kept,
                 where_none_left_nothing_is_written,
@@ -196,11 +203,14 @@ macro_rules! contract_suite {
                 a_retired_table_is_taken_back,
                 tables_of_others_are_left_alone,
                 another_table_retires_the_former_one,
+                a_retired_table_of_another_object_is_refused,
             },
             adopt::{
                 the_first_commit_takes_over,
                 whatever_claims_takes_over,
                 nobody_else_is_adopted,
+                retired_tables_go_with_their_object,
+                objects_that_nobody_keeps_are_retired_for_the_heir,
             },
             parents::{
                 parents_with_other_values_are_found,
@@ -220,6 +230,9 @@ macro_rules! contract_suite {
                 a_column_that_a_view_reads_stays_or_is_exchanged_with_it,
                 to_settle_columns_is_fenced,
                 where_all_is_as_planned_nothing_is_settled,
+                rows_that_were_not_written_keep_their_values,
+                surplus_that_is_ignored_keeps_its_values,
+                excluded_columns_are_emptied,
             },
             migration::{
                 state_tables_of_version_1_are_brought_forward,

@@ -231,3 +231,18 @@ pub(crate) async fn another_table_retires_the_former_one<H: Harness>() {
     assert_eq!(list, [retired("people", "Contact", 60)]);
     assert_eq!(state_of(&harness, &plan).await.rows, 2);
 }
+
+/// "A retired table of ours" is that of its object: rows of two objects are not mixed.
+pub(crate) async fn a_retired_table_of_another_object_is_refused<H: Harness>() {
+    let (harness, contacts, leads) = with_tables::<H>().await;
+    drop((contacts, leads));
+    let destination = harness.destination();
+    destination.retire(&owner(), &[], moment(50)).await.unwrap();
+    let before = harness.fingerprint().await;
+    let mixed = named(contact(Deletes::Remove), "Lead", "contact");
+    let mut table = destination.open(Arc::new(mixed), owner()).await.unwrap();
+    let error = table.read_state().await.unwrap_err();
+    assert!(matches!(error, Error::SchemaConflict { .. }), "{error:?}");
+    assert!(error.message().contains("is retired and holds Contact"), "{error}");
+    assert_eq!(harness.fingerprint().await, before);
+}
