@@ -134,7 +134,9 @@ async fn start(context: &Context<'_>, kind: ListingKind) -> Result<Listing> {
 
 /// Whether nothing can be verified from where it was verified last.
 fn takes_the_place_of_verify(memory: &Memory, listing: &Listing, Begin { beyond, .. }: Begin) -> bool {
-    let reached = memory.verified_until.map(|until| until.duration_until(listing.started).unsigned_abs());
+    let reached = memory
+        .verified_until
+        .map(|until| until.duration_until(listing.started).unsigned_abs());
     beyond || reached.is_none_or(|reached| reached >= verify::REACH)
 }
 
@@ -232,19 +234,21 @@ impl Pass<'_, '_> {
             }
             let last = listed.last().map(|listed| listed.id.clone());
             let until = if ended { None } else { last.clone() };
-            let after = self.last_id();
-            let behind = self.behind(last);
-            segments.commit_state(&behind).await?;
+            // The place moves when the stretch is compared too: who is broken off in between reads it again, and else its
+            // surplus would never be found.
+            segments.commit(&self.checkpoint).await?;
             self.count_missing(segments.inserted(), &listed);
+            let after = self.last_id();
             let mut wanted = self
                 .compare(table, &listed, (after.as_deref(), until.as_deref()))
                 .await?;
             wanted.sort_unstable();
-            self.checkpoint = behind;
             // Rows that are newer here than in the answer, since somebody changed them or the answer is old.
             let mut segments = Segments::new(context, table, Load::Overwrite);
             segments.settle(&self.checkpoint, &wanted).await?;
-            segments.commit(&self.checkpoint).await?;
+            let behind = self.behind(last);
+            segments.commit_state(&behind).await?;
+            self.checkpoint = behind;
             if ended {
                 return Ok(true);
             }
