@@ -1,5 +1,7 @@
 //! An org, a database and a folder with a resource: what the tests of faults begin with.
 
+pub(crate) mod long;
+
 use std::{
     collections::BTreeMap,
     future::Future,

@@ -10,7 +10,10 @@ use e2e::{
 use simulator::{Rule, What};
 use sqlx::Connection;
 
-use crate::bench::{Bench, SPECIMEN, each};
+use crate::bench::{
+    Bench, SPECIMEN, each,
+    long::{KINDS, Kind},
+};
 
 /// Longest wait for something that must happen; a test that needs it has failed.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -424,6 +427,52 @@ async fn a_connection_that_is_killed_in_mid_segment_loses_nothing() {
             outcome.stderr
         );
         bench.replicate().await;
+        bench.assert_equal().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_killed_in_a_long_run_loses_nothing() {
+    for kind in KINDS {
+        let bench = Bench::postgres(&format!("killed_{}", kind.word()), &[SPECIMEN]).await;
+        kind.make_work(&bench).await;
+        // While records are read by their Ids, between two stretches, and in the middle of a segment.
+        let call = if kind == Kind::Verify { "queryAll" } else { "queryMore" };
+        bench.strike([Rule::at(call, What::Hang).of("Specimen__c")]);
+        let file = bench.resource.write(bench.folder());
+        let mut arguments = vec!["run", "-f", &file];
+        arguments.extend(kind.arguments());
+        let child = binary::start(bench.folder(), &arguments);
+        binary::until("an answer that does not come", async || bench.org.rules().is_empty()).await;
+        let killed = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity \
+                      WHERE datname = current_database() AND application_name = 'salesforce-replicator'";
+        assert!(bench.database().number(killed).await > 0, "{kind:?}");
+        bench.org.release_hanging();
+        let outcome = finish(child).await;
+        bench.assert_discreet(&outcome.all());
+        if outcome.code == Some(0) {
+            // A connection that was not in use is replaced by another one.
+            assert!(kind != Kind::Refresh, "a segment does not outlive its connection");
+            bench.assert_equal().await;
+        } else {
+            let words = ["PostgreSQL at 127.0.0.1:", "Specimen__c"];
+            says(kind.word(), &outcome.exits(6), &words);
+        }
+        drop(kind.run(&bench).await.exits(0));
+        bench.assert_equal().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sqlite_file_that_another_process_holds_in_a_long_run_is_told() {
+    for kind in KINDS {
+        let bench = kind.bench().await;
+        let other = rusqlite::Connection::open(bench.folder().join("replica.db")).expect("it opens");
+        other.execute_batch("BEGIN IMMEDIATE").expect("nobody writes");
+        let outcome = kind.run(&bench).await.exits(6);
+        says(kind.word(), &outcome, &["replica.db", "another process writes to it"]);
+        other.execute_batch("ROLLBACK").expect("it was begun");
+        drop(kind.run(&bench).await.exits(0));
         bench.assert_equal().await;
     }
 }
