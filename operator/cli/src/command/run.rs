@@ -347,7 +347,16 @@ fn tell_errors(report: &TickReport, printer: &Printer) {
 
 /// What was logged of how objects stand, so that each change is one line and a week of held deletes is not two thousand.
 #[derive(Debug, Default)]
-struct Standing(BTreeMap<String, (Option<HeldDeletes>, u64, Option<RunKind>, Vec<String>)>);
+struct Standing(BTreeMap<String, Stand>);
+
+/// How one object stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Stand {
+    held: Option<HeldDeletes>,
+    rejected: u64,
+    changing: Option<RunKind>,
+    degraded: Vec<String>,
+}
 
 impl Standing {
     fn log(&mut self, report: &TickReport) {
@@ -356,22 +365,26 @@ impl Standing {
                 continue;
             }
             let degraded: Vec<String> = run.degraded.iter().map(|found| found.message.clone()).collect();
-            let now = (run.held.clone(), run.rejected, run.changing, degraded);
+            let now = Stand {
+                held: run.held.clone(),
+                rejected: run.rejected,
+                changing: run.changing,
+                degraded,
+            };
             let before = self.0.insert(run.object.clone(), now.clone()).unwrap_or_default();
             let (object, rejected) = (&run.object, run.rejected);
-            if let Some(HeldDeletes { count, token }) = run.held.as_ref().filter(|_| now.0 != before.0) {
+            if let Some(HeldDeletes { count, token }) = run.held.as_ref().filter(|_| now.held != before.held) {
                 tracing::error!(%object, count, confirm = format!("{object}={token}"), "deletes are held");
             }
-            if rejected > 0 && rejected != before.1 {
+            if rejected > 0 && rejected != before.rejected {
                 tracing::error!(%object, rejected, "rows are rejected, see _rejected_row");
             }
-            if now.2 != before.2 {
-                match run.changing {
-                    Some(kind) => tracing::warn!(%object, until = ?kind, "the plan has changed, rows are as they were"),
-                    None => tracing::info!(%object, "rows are as the plan has them"),
-                }
+            if let Some(kind) = run.changing.filter(|_| now.changing != before.changing) {
+                tracing::warn!(%object, until = ?kind, "the plan has changed, rows are as they were");
+            } else if before.changing.is_some() && now.changing.is_none() {
+                tracing::info!(%object, "rows are as the plan has them");
             }
-            for message in now.3.iter().filter(|message| !before.3.contains(message)) {
+            for message in now.degraded.iter().filter(|message| !before.degraded.contains(message)) {
                 tracing::warn!(%object, message, "degraded");
             }
         }

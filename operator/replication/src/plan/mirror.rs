@@ -11,7 +11,7 @@ use super::{
     existing::Existing,
     field_path::FieldPath,
     findings::Findings,
-    identifier::Identifier,
+    identifier::{Identifier, folded},
     schema::Lookup,
 };
 use crate::destination::Capabilities;
@@ -48,28 +48,32 @@ pub(super) fn drafts(
     drafts
 }
 
-/// Columns of excluded fields that the table has from before: whoever excludes a field does not want its values there.
-pub(super) fn left_out(
+/// Adds the columns of excluded fields that the table has from before: whoever excludes a field does not want its values
+/// there.
+pub(super) fn add_left_out(
+    drafts: &mut Vec<Draft>,
     lookup: Lookup<'_>,
     exclude: &[String],
-    capabilities: Capabilities,
-    existing: Existing<'_>,
-) -> Vec<Draft> {
-    let excluded = lookup.fields().iter().filter(|field| {
+    (existing, capabilities): (Existing<'_>, Capabilities),
+) {
+    for field in lookup.fields() {
         let is_named = exclude.iter().any(|name| name.eq_ignore_ascii_case(&field.name));
-        is_named && !IN_EVERY_TABLE.contains(&field.name.as_str()) && field.name != "IsDeleted"
-    });
-    excluded
-        .filter_map(|field| {
-            let column = Identifier::from_api_name(&field.name, capabilities).as_str().to_owned();
-            let kind = ColumnKind::of(field).ok()?;
-            existing.has(&column).then_some(Draft {
+        if !is_named || IN_EVERY_TABLE.contains(&field.name.as_str()) || field.name == "IsDeleted" {
+            continue;
+        }
+        let column = Identifier::from_api_name(&field.name, capabilities).as_str().to_owned();
+        let is_taken = drafts.iter().any(|draft| folded(&draft.column) == folded(&column));
+        if let Ok(kind) = ColumnKind::of(field)
+            && existing.has(&column)
+            && !is_taken
+        {
+            drafts.push(Draft {
                 column,
                 value: DraftValue::Excluded(kind),
                 origin: Origin::Default,
-            })
-        })
-        .collect()
+            });
+        }
+    }
 }
 
 fn check_excluded(lookup: Lookup<'_>, exclude: &[String], findings: &mut Findings<'_>) {

@@ -232,13 +232,7 @@ pub(super) fn make(spec: &ObjectSpec, context: Context<'_>, findings: &mut Findi
     let written = draft::written(fields, urls, lookup, existing, findings);
     draft::place(&mut drafts, written, mapping, findings);
     if mapping == Mapping::Mirror {
-        let left_out = mirror::left_out(lookup, exclude, context.capabilities, existing);
-        let taken: BTreeSet<String> = drafts.iter().map(|draft| identifier::folded(&draft.column)).collect();
-        drafts.extend(
-            left_out
-                .into_iter()
-                .filter(|draft| !taken.contains(&identifier::folded(&draft.column))),
-        );
+        mirror::add_left_out(&mut drafts, lookup, exclude, (existing, context.capabilities));
     }
     columns::check_names(&drafts, deletes, context.capabilities, findings);
     columns::warn_of_missing(&drafts, existing, findings);
