@@ -368,10 +368,11 @@ async fn note_writes(stage: &Stage, tables: &[String]) {
             ]),
             Kind::Sqlite => {
                 for operation in ["INSERT", "UPDATE", "DELETE"] {
-                    statement.push_str(&format!(
+                    let trigger = format!(
                         "CREATE TRIGGER \"note_{table}_{operation}\" AFTER {operation} ON {place} \
                          BEGIN INSERT INTO noted VALUES ('{table}', '{operation}'); END;"
-                    ));
+                    );
+                    statement.push_str(&trigger);
                 }
             }
         }

@@ -186,7 +186,7 @@ impl Campaign {
             }
             self.tally.kills += 1;
             witness::released(&self.stage).await;
-            let now = self.place(&ids, &before).await;
+            let now = self.place(&ids, before.as_ref()).await;
             self.count_again(place, now, witness::sent(&self.stage.org));
             place = now;
             if !is_watched && witness::is_begun(&self.stage).await {
@@ -212,9 +212,10 @@ impl Campaign {
             "SELECT count(*) FROM {}",
             self.stage.database().table("_pending_delete")
         );
-        let pending = match witness::is_begun(&self.stage).await {
-            true => self.stage.database().number(&pending).await,
-            false => 0,
+        let pending = if witness::is_begun(&self.stage).await {
+            self.stage.database().number(&pending).await
+        } else {
+            0
         };
         self.stage.org.reset_calls();
         let report = self.stage.command(&self.command()).await.exits(0).json();
@@ -274,8 +275,8 @@ impl Campaign {
         now
     }
 
-    async fn place(&self, ids: &[String], before: &Option<String>) -> Place {
-        if self.completed().await != *before {
+    async fn place(&self, ids: &[String], before: Option<&String>) -> Place {
+        if self.completed().await.as_ref() != before {
             return Place::Complete;
         }
         let last = match self.run {

@@ -71,10 +71,13 @@ impl Rehearsal {
             return Moment::Hanging(rng.u64(OPENING.min(made - 1)..made));
         }
         let opened = self.calls[usize::try_from(OPENING).unwrap().min(self.calls.len()) - 1];
-        let span = u64::try_from((self.end - opened).as_micros()).unwrap();
+        let span = u64::try_from(self.end.saturating_sub(opened).as_micros()).unwrap();
         let at = opened + Duration::from_micros(rng.u64(..=span));
         let before = self.calls.partition_point(|call| *call <= at);
-        Moment::Behind(u64::try_from(before).unwrap(), at - self.calls[before - 1])
+        Moment::Behind(
+            u64::try_from(before).unwrap(),
+            at.saturating_sub(self.calls[before - 1]),
+        )
     }
 }
 

@@ -214,14 +214,14 @@ enum Stale {
 }
 
 /// Differences that only a look at everything finds: rows that are missing, stale or too many, and deletes that nobody told of.
-async fn spoil(stage: &Stage, ids: &[String], stale: Stale) -> BTreeSet<String> {
+async fn spoil(stage: &Stage, ids: &[String], how: Stale) -> BTreeSet<String> {
     let (org, database) = (&stage.org, stage.database());
     let table = database.table("contact");
     let mut sorts = ids.chunks(SPOILT);
     let mut next = || sorts.next().unwrap();
     let (missing, staled, hard_deleted, deleted) = (next(), next(), next(), next());
     let list = |ids: &[String]| format!("'{}'", ids.join("', '"));
-    let older = match stale {
+    let older = match how {
         Stale::Older => ", system_modstamp = '2020-02-02T02:02:02.000Z'",
         Stale::Same => "",
     };

@@ -52,7 +52,6 @@ struct Wrong {
     rows: i64,
 }
 
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn wrong_answers() -> Vec<Wrong> {
     let at_query = |name, what, code, says| Wrong {
         name,
