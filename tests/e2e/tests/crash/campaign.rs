@@ -198,6 +198,10 @@ impl Campaign {
                     aim.written.clear();
                 }
             }
+            if place == Place::Complete {
+                // Another run would begin anew.
+                break;
+            }
         }
         self.end(&aim, place).await;
         if is_watched {
