@@ -15,6 +15,9 @@ use simulator::{Config, CursorRows, Rule, What};
 /// Rounds of changes and runs.
 const ROUNDS: u32 = 10;
 
+/// Changes at random delete more than the guard lets through.
+const UNGUARDED: &str = "  consistency: {maxDeletePercent: 100}";
+
 /// Between two looks at the counters of an org.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -108,6 +111,7 @@ async fn series(kind: Kind, name: &str, objects: &[&str]) {
         ..Config::default()
     };
     let mut stage = Stage::new(kind, name, config, objects).await;
+    stage.resource.more = UNGUARDED.into();
     let plan = stage.command(&["plan", "-o", "json"]).await.exits(0).json();
     let changed: Vec<&str> = plan["objects"]
         .as_array()
@@ -197,7 +201,8 @@ async fn ties(kind: Kind) {
         accounts: 5,
         ..empty_org()
     };
-    let stage = Stage::new(kind, "ties", config, &objects).await;
+    let mut stage = Stage::new(kind, "ties", config, &objects).await;
+    stage.resource.more = UNGUARDED.into();
     let plan = stage.command(&["plan", "-o", "json"]).await.exits(0).json();
     let mut replica = Replica::new(&plan, &stage.org.schema(), stage.database());
     let org = &stage.org;
