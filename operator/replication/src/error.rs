@@ -39,6 +39,15 @@ pub enum Error {
         #[source]
         source: salesforce::Error,
     },
+    /// Salesforce does not take the condition of the resource.
+    #[error("{object}: where: {}; mend `where` of this object", source.message())]
+    Condition {
+        /// The object.
+        object: ObjectName,
+        /// What Salesforce said.
+        #[source]
+        source: salesforce::Error,
+    },
     /// Tables or state belong to somebody else, or are not as planned. Nothing was written.
     #[error("{message}")]
     SchemaConflict {
@@ -138,6 +147,7 @@ impl Error {
             | Self::NotServed(_)
             | Self::NotHeld { .. }
             | Self::SchemaChanged { .. }
+            | Self::Condition { .. }
             | Self::SchemaConflict { .. } => ErrorKind::Invalid,
             Self::Secret { .. } => ErrorKind::Credentials,
             Self::Database { kind, .. } => *kind,
@@ -155,6 +165,7 @@ impl Error {
             Self::Plan(_)
             | Self::Secret { .. }
             | Self::SchemaChanged { .. }
+            | Self::Condition { .. }
             | Self::NotHeld { .. }
             | Self::SchemaConflict { .. }
             | Self::RowsMissing { .. }
@@ -175,7 +186,7 @@ impl Error {
             Self::Plan(_) => "InvalidSpec",
             Self::NotServed(_) => "NotServed",
             Self::Secret { reason, .. } => reason,
-            Self::SchemaChanged { source, .. } => source.reason(),
+            Self::SchemaChanged { source, .. } | Self::Condition { source, .. } => source.reason(),
             Self::NotHeld { .. } => "DeleteGuard",
             Self::SchemaConflict { .. } => "SchemaConflict",
             Self::RowsMissing { .. } => "UnexpectedAnswer",
@@ -199,6 +210,7 @@ impl Error {
             Self::Plan(_)
             | Self::Secret { .. }
             | Self::SchemaChanged { .. }
+            | Self::Condition { .. }
             | Self::NotHeld { .. }
             | Self::SchemaConflict { .. }
             | Self::RowsMissing { .. }

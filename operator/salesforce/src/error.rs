@@ -463,6 +463,15 @@ impl Error {
         self.to_string()
     }
 
+    /// The fault that Salesforce answered with, where it is one.
+    pub fn as_fault(&self) -> Option<&Fault> {
+        if let Self::Fault(fault) = self {
+            Some(fault)
+        } else {
+            None
+        }
+    }
+
     /// Salesforce's `exceptionCode`, where it answered with a fault.
     pub fn code(&self) -> Option<&str> {
         match self {

@@ -37,6 +37,14 @@ enum Detail {
     NotQueryable { object: String },
     /// "duplicate field selected: X"
     DuplicateField { field: String },
+    /// "value of filter criterion for field 'X' must be of type T and should not be enclosed in quotes"
+    WrongType {
+        field: String,
+        wanted: String,
+        in_quotes: bool,
+    },
+    /// "field 'X' can not be filtered in a query call"
+    NotFilterable { field: String },
     /// "SOAP API `login()` is disabled by default in this org."
     LoginDisabled,
     /// "The SOAP Login operation is not available in the API version specified"
@@ -104,6 +112,24 @@ impl Fault {
             Some(field)
         } else {
             None
+        }
+    }
+
+    /// The field that a condition of the statement compares in a way that it does not allow.
+    pub fn filtered_field(&self) -> Option<&str> {
+        match &self.detail {
+            Some(Detail::WrongType { field, .. } | Detail::NotFilterable { field }) => Some(field),
+            Some(
+                Detail::NoSuchColumn { .. }
+                | Detail::NoSuchObject { .. }
+                | Detail::NotQueryable { .. }
+                | Detail::DuplicateField { .. }
+                | Detail::LoginDisabled
+                | Detail::LoginRetired
+                | Detail::LoginRate
+                | Detail::ConcurrentRequests,
+            )
+            | None => None,
         }
     }
 
@@ -278,6 +304,15 @@ impl Detail {
             }
             Self::NotQueryable { object } => format!("{object} cannot be queried"),
             Self::DuplicateField { field } => format!("field {field} is selected twice"),
+            Self::WrongType {
+                field,
+                wanted,
+                in_quotes,
+            } => {
+                let quotes = if *in_quotes { "in quotes" } else { "without quotes" };
+                format!("field {field} is compared with a value of another type: write one of type {wanted}, {quotes}")
+            }
+            Self::NotFilterable { field } => format!("Salesforce does not filter by field {field}: take another one"),
             Self::LoginDisabled | Self::LoginRetired => {
                 "login with user name and password is closed in this org or version; use \
                  spec.connection.auth.clientCredentials or jwtBearer once this version serves them, or let an \
@@ -342,6 +377,9 @@ fn code_advice(code: &str) -> Option<&'static str> {
         "INVALID_FIELD" => "a field does not exist, or the user may not see it, or it may not stand there",
         "INVALID_TYPE" => "the object does not exist, or the user may not see it",
         "INVALID_TYPE_FOR_OPERATION" | "ENTITY_NOT_QUERYABLE" => "the object does not support this call",
+        "INVALID_QUERY_FILTER_OPERATOR" | "INVALID_FILTER_VALUE" => {
+            "a field is compared in a way that its type does not allow; where it comes from `where`, mend it there"
+        }
         "MALFORMED_QUERY" => "the query is not valid SOQL; where it comes from `where`, mend it there",
         "QUERY_TOO_COMPLICATED" => {
             "too many fields or formulas: name fewer in `fields`, or leave some out with `exclude`"
@@ -430,6 +468,7 @@ fn detail_in(code: &str, message: &str) -> Option<Detail> {
                     let field = identifier(field.trim());
                     (!field.is_empty()).then_some(Detail::DuplicateField { field })
                 })
+                .or_else(|| filter_in(tail))
         }
         "INVALID_TYPE" => between(tail, "sObject type '", "'").map(|object| Detail::NoSuchObject { object }),
         "INVALID_TYPE_FOR_OPERATION" => {
@@ -441,6 +480,20 @@ fn detail_in(code: &str, message: &str) -> Option<Detail> {
         _ if tail.to_ascii_lowercase().contains("login rate exceeded") => Some(Detail::LoginRate),
         _ => None,
     }
+}
+
+/// What is wrong with a field of a condition.
+fn filter_in(tail: &str) -> Option<Detail> {
+    if let Some(field) = between(tail, "filter criterion for field '", "'") {
+        return Some(Detail::WrongType {
+            field,
+            wanted: between(tail, "must be of type ", " and should")?,
+            in_quotes: !tail.contains("should not be enclosed"),
+        });
+    }
+    let is_refused = tail.contains("can not be filtered");
+    let field = between(tail, "field '", "'").filter(|_| is_refused)?;
+    Some(Detail::NotFilterable { field })
 }
 
 /// "ERROR at Row:1:Column:8"

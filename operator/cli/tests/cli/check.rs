@@ -79,7 +79,12 @@ async fn everything_that_is_wrong_is_told_at_once() {
     let finished = bench.run(&["check", "-f", "crm.yaml"]).await.ended(6);
     line(&finished, "PROBLEM", "Contcat", "Contact");
     line(&finished, "PROBLEM", "Lead", "Company");
-    line(&finished, "PROBLEM", "Account", "where: ");
+    line(
+        &finished,
+        "PROBLEM",
+        "Account",
+        "where: field Name (character 1) is a text, and the number 5",
+    );
     line(&finished, "warning", "Contact", "no record meets it");
     line(&finished, "PROBLEM", "Contact", "contact");
     line(&finished, "ok", "Case", "every field is there");

@@ -300,3 +300,18 @@ async fn more_is_told_when_it_is_asked_for_and_never_a_secret() {
         assert!(!finished.stderr.contains(secret), "{secret} is in the log");
     }
 }
+
+#[tokio::test]
+async fn a_condition_that_only_salesforce_can_refuse_is_named_as_where() {
+    let bench = Bench::new().await;
+    let objects = "    - {name: Contact, where: \"AccountId IN (SELECT Nix__c FROM Account)\"}\n";
+    let resource = bench.resource(objects, "");
+    bench
+        .desk
+        .write("crm.yaml", &format!("{resource}{}", secret("correct horse")));
+    let finished = bench.run(&["run", "-f", "crm.yaml", "--once"]).await;
+    let told = format!("{}{}", finished.stdout, finished.stderr);
+    assert!(told.contains("Contact: where: ") && told.contains("Nix__c"), "{told}");
+    assert!(told.contains("mend `where` of this object"), "{told}");
+    assert!(!told.contains("was removed"), "{told}");
+}

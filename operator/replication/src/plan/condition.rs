@@ -11,6 +11,7 @@
 mod read;
 mod relative;
 mod token;
+mod typing;
 
 use std::collections::BTreeSet;
 
@@ -80,6 +81,7 @@ fn check(
     let read::Reading {
         soql,
         fields,
+        comparisons,
         mut moving,
         problem,
     } = read::read(text);
@@ -105,6 +107,17 @@ fn check(
                 not_found.because()
             )),
             Err(_) => {}
+        }
+    }
+    for comparison in &comparisons {
+        // Fields that are not there, or not to be filtered by, are told already.
+        let found = lookup.find(unprefixed(comparison.field, lookup.name()));
+        if let Some(problem) = found
+            .ok()
+            .filter(|found| found.field.filterable)
+            .and_then(|found| typing::problem(&found, comparison))
+        {
+            findings.problem(format!("where: {problem}"));
         }
     }
     if let Some(problem) = problem {

@@ -36,7 +36,7 @@ pub(super) fn field(name: &str, field_type: FieldType, length: u32) -> FieldDesc
         name: name.to_owned(),
         label: name.trim_end_matches("__c").replace('_', " "),
         // Long texts cannot stand in WHERE.
-        filterable: field_type != FieldType::Base64 && length < 4000,
+        filterable: field_type == FieldType::MultiPicklist || field_type != FieldType::Base64 && length < 4000,
         field_type,
         length,
         custom: name.ends_with("__c"),

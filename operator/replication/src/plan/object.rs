@@ -113,6 +113,37 @@ pub struct Condition {
     pub soql: String,
 }
 
+impl Condition {
+    /// Whether Salesforce's answer is about what the resource wrote as `where`, and not about what the mapping implies or about
+    /// the rest of a query that selects `select`.
+    pub fn is_meant_by(&self, error: &salesforce::Error, select: &[FieldPath]) -> bool {
+        // What the mapping implies has no parentheses and stands first.
+        let Some((_, written)) = self.soql.split_once('(') else {
+            return false;
+        };
+        let names = |field: &str| {
+            let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+            let mut words = written.split(|letter| !is_part(letter));
+            words.any(|word| word.eq_ignore_ascii_case(field))
+        };
+        let Some(fault) = error.as_fault() else {
+            return false;
+        };
+        match fault.code() {
+            // All else in a query is ours.
+            "MALFORMED_QUERY" | "INVALID_QUERY_FILTER_OPERATOR" | "INVALID_FILTER_VALUE" | "MALFORMED_ID" => true,
+            "INVALID_FIELD" => {
+                let is_selected = |field: &str| select.iter().any(|path| path.field.eq_ignore_ascii_case(field));
+                fault.filtered_field().is_some_and(names)
+                    || fault
+                        .missing_field()
+                        .is_some_and(|field| names(field) && !is_selected(field))
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Parents of one relationship.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {

@@ -1,5 +1,6 @@
 //! Plans of whole resources.
 
+mod comparisons;
 mod conditions;
 mod kinds;
 mod links;

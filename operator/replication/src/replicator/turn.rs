@@ -292,6 +292,7 @@ impl After {
             | Error::Plan(_)
             | Error::Secret { .. }
             | Error::SchemaChanged { .. }
+            | Error::Condition { .. }
             | Error::SchemaConflict { .. }
             | Error::RowsMissing { .. }
             | Error::Value { .. }

@@ -199,6 +199,16 @@ impl Context<'_> {
 
     /// An error of Salesforce's that ended the run; a field or an object that is gone is told with the object's name.
     pub(crate) fn explain(&self, error: salesforce::Error) -> Error {
+        let (condition, select) = (&self.plan.condition, &self.plan.select);
+        if condition
+            .as_ref()
+            .is_some_and(|condition| condition.is_meant_by(&error, select))
+        {
+            return Error::Condition {
+                object: self.plan.object.clone(),
+                source: error,
+            };
+        }
         match error.code() {
             Some("INVALID_FIELD" | "INVALID_TYPE") => Error::SchemaChanged {
                 object: self.plan.object.clone(),

@@ -315,3 +315,36 @@ fn every_group_of_codes_has_its_kind_and_a_reason_of_the_list() {
         }
     }
 }
+
+#[test]
+fn what_a_condition_compares_wrongly_is_told_by_its_field() {
+    for (message, field, advice) in [
+        (
+            "\n&gt; &apos;SECRET&apos;\n^\nERROR at Row:1:Column:40\nvalue of filter criterion for field &apos;Employees&apos; must be of type int and \
+             should not be enclosed in quotes",
+            "Employees",
+            "write one of type int, without quotes",
+        ),
+        (
+            "value of filter criterion for field &apos;Name&apos; must be of type string and should be enclosed in quotes",
+            "Name",
+            "write one of type string, in quotes",
+        ),
+        (
+            "field &apos;Description&apos; can not be filtered in a query call",
+            "Description",
+            "does not filter by field Description",
+        ),
+    ] {
+        let fault = fault(Call::QueryAll, "INVALID_FIELD", message);
+        assert_eq!(fault.filtered_field(), Some(field));
+        assert!(fault.to_string().contains(advice), "{fault}");
+        assert!(!fault.to_string().contains("SECRET"), "{fault}");
+    }
+    let other = fault(
+        Call::QueryAll,
+        "INVALID_FIELD",
+        "value of filter criterion for field &apos;a b&apos; must be",
+    );
+    assert_eq!(other.filtered_field(), None);
+}

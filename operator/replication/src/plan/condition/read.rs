@@ -2,8 +2,8 @@
 //!
 //! Salesforce has the last word about SOQL, so this is no whole grammar: it follows a condition from field to operator to
 //! value to AND or OR, which is enough to tell fields from values and to name the place where something else begins
-//! (`ORDER BY`, `LIMIT`, a second statement). Values are not compared with the types of fields, and the inside of a
-//! sub-select is left to Salesforce. It walks with a stack of its own and not by recursion, since whoever writes a
+//! (`ORDER BY`, `LIMIT`, a second statement). It notes what each field is compared with, for who knows the fields' types
+//! ([`typing`](super::typing)); the inside of a sub-select is left to Salesforce. It walks with a stack of its own and not by recursion, since whoever writes a
 //! resource decides how deep its parentheses are.
 
 use std::{collections::BTreeSet, iter::Peekable, slice::Iter};
@@ -11,6 +11,7 @@ use std::{collections::BTreeSet, iter::Peekable, slice::Iter};
 use super::{
     relative::{self, Relative},
     token::{self, Kind, Token},
+    typing::{Comparison, Literal, Operator},
 };
 
 /// Words that end a condition: with the word that has to follow, where it takes two to be one.
@@ -44,6 +45,8 @@ pub(super) struct Reading<'a> {
     pub(super) soql: String,
     /// The fields it names, as written, and where.
     pub(super) fields: Vec<(&'a str, usize)>,
+    /// What fields themselves are compared with; results of functions are left to Salesforce.
+    pub(super) comparisons: Vec<Comparison<'a>>,
     /// What of it changes without a stamp, fields apart: as words for a list.
     pub(super) moving: BTreeSet<String>,
     /// What is wrong with it: a sentence without its beginning, `where: `.
@@ -157,28 +160,47 @@ impl<'a> Walk<'_, 'a, '_> {
         let Some(field) = subject.filter(is_field) else {
             return Err(self.unexpected(subject, "a field"));
         };
-        if self.take(Kind::Open).is_some() {
+        let is_function = self.take(Kind::Open).is_some();
+        if is_function {
             self.function(field);
         } else {
             self.reading.fields.push((field.text, field.at));
         }
+        let (operator, values) = self.compared()?;
+        if !is_function {
+            self.reading.comparisons.push(Comparison {
+                field: field.text,
+                at: field.at,
+                operator,
+                values,
+            });
+        }
+        Ok(())
+    }
+
+    /// The operator behind a field, and what it is compared with.
+    fn compared(&mut self) -> Result<(Operator<'a>, Vec<Literal<'a>>), String> {
         let operator = self.next();
         let is_listing = |word: &str| {
-            ["IN", "INCLUDES", "EXCLUDES"]
+            ["INCLUDES", "EXCLUDES"]
                 .iter()
                 .any(|known| word.eq_ignore_ascii_case(known))
         };
-        match operator {
+        let one = |value: Literal<'a>| vec![value];
+        Ok(match operator {
             Some(Token {
-                kind: Kind::Operator, ..
-            }) => self.value(),
-            Some(word) if word.is_word("LIKE") => self.value(),
-            Some(word) if word.is_word("NOT") && self.take_word("IN") => self.values(),
+                kind: Kind::Operator,
+                text,
+                ..
+            }) => (Operator::of_sign(text), one(self.value()?)),
+            Some(word) if word.is_word("LIKE") => (Operator::Like, one(self.value()?)),
+            Some(word) if word.is_word("NOT") && self.take_word("IN") => (Operator::Listed, self.values()?),
+            Some(word) if word.is_word("IN") => (Operator::Listed, self.values()?),
             Some(Token {
                 kind: Kind::Word, text, ..
-            }) if is_listing(text) => self.values(),
-            Some(_) | None => Err(self.unexpected(operator, "an operator such as = or IN")),
-        }
+            }) if is_listing(text) => (Operator::Includes(text), self.values()?),
+            Some(_) | None => return Err(self.unexpected(operator, "an operator such as = or IN")),
+        })
     }
 
     /// The inside of a function's parentheses, which may be functions again: the fields it is about.
@@ -209,22 +231,23 @@ impl<'a> Walk<'_, 'a, '_> {
         }
     }
 
-    /// A list in parentheses, or a sub-select.
-    fn values(&mut self) -> Result<(), String> {
+    /// A list in parentheses, or a sub-select, whose values nobody knows here.
+    fn values(&mut self) -> Result<Vec<Literal<'a>>, String> {
+        let mut values = Vec::new();
         if self.take(Kind::Open).is_none() {
             let found = self.next();
             return Err(self.unexpected(found, "a list in parentheses"));
         }
         if self.peek().is_some_and(|token| token.is_word("SELECT")) {
             self.sub_select();
-            return Ok(());
+            return Ok(values);
         }
         loop {
-            self.value()?;
+            values.push(self.value()?);
             let behind = self.next();
             match behind.map(|token| token.kind) {
                 Some(Kind::Comma) => {}
-                Some(Kind::Close) => return Ok(()),
+                Some(Kind::Close) => return Ok(values),
                 Some(Kind::Word | Kind::Quoted | Kind::Number | Kind::Open | Kind::Colon | Kind::Operator) | None => {
                     return Err(self.unexpected(behind, "a comma or the end of the list"));
                 }
@@ -254,13 +277,10 @@ impl<'a> Walk<'_, 'a, '_> {
         }
     }
 
-    fn value(&mut self) -> Result<(), String> {
+    fn value(&mut self) -> Result<Literal<'a>, String> {
         let value = self.next();
         match value {
-            Some(Token {
-                kind: Kind::Quoted | Kind::Number,
-                ..
-            }) => Ok(()),
+            Some(token) if token.kind == Kind::Quoted || token.kind == Kind::Number => Ok(Literal::of(token)),
             Some(word) if word.kind == Kind::Word => self.word(word),
             Some(colon) if colon.kind == Kind::Colon => Err(format!(
                 "the variable at character {} is for Apex only: write its value",
@@ -271,11 +291,11 @@ impl<'a> Walk<'_, 'a, '_> {
     }
 
     /// A value that is a word: null, a boolean, a relative date, an amount of a currency.
-    fn word(&mut self, word: Token<'a>) -> Result<(), String> {
+    fn word(&mut self, word: Token<'a>) -> Result<Literal<'a>, String> {
         match relative::parse(word.text) {
             Some(Relative::Alone) => {
                 self.reading.moving.insert(format!("{} (relative date)", word.text));
-                return Ok(());
+                return Ok(Literal::relative(word));
             }
             Some(Relative::Numbered) => {
                 let number = self.take(Kind::Colon).and_then(|_| self.take(Kind::Number));
@@ -288,13 +308,12 @@ impl<'a> Walk<'_, 'a, '_> {
                 self.reading
                     .moving
                     .insert(format!("{}:{} (relative date)", word.text, number.text));
-                return Ok(());
+                return Ok(Literal::relative(word));
             }
             None => {}
         }
-        let is_literal = ["null", "true", "false"].iter().any(|literal| word.is_word(literal));
-        if is_literal || is_amount(word.text) {
-            return Ok(());
+        if let Some(literal) = Literal::of_word(word) {
+            return Ok(literal);
         }
         if self.is_clause(word) {
             return Err(self.unexpected(Some(word), "a value"));
@@ -348,15 +367,6 @@ fn clause(word: Token<'_>, next: Option<Token<'_>>) -> Option<String> {
             Some(second) => format!("{first} {second}"),
             None => (*first).to_owned(),
         })
-    })
-}
-
-/// `USD5000`, `eur12.50`
-fn is_amount(word: &str) -> bool {
-    word.split_at_checked(3).is_some_and(|(currency, amount)| {
-        currency.chars().all(|letter| letter.is_ascii_alphabetic())
-            && amount.starts_with(|digit: char| digit.is_ascii_digit())
-            && amount.chars().all(|digit| digit.is_ascii_digit() || digit == '.')
     })
 }
 

@@ -267,7 +267,7 @@ fn a_condition_counts_for_the_length_and_the_parents_of_a_statement() {
         fixture::make_with(&spec, &schema, fixture::POSTGRES)
     };
     assert!(make("Id != null").is_ok());
-    let Problems(problems) = make(&format!("Id != '{}'", "x".repeat(3900))).unwrap_err();
+    let Problems(problems) = make(&format!("F0{}__c != '{}'", "x".repeat(70), "x".repeat(3900))).unwrap_err();
     assert_eq!(
         problems,
         [
