@@ -25,6 +25,8 @@ use crate::{
     },
     guard::HeldDeletes,
     plan::{self, Identifier, ObjectName, ObjectPlan, Plan, Schema},
+    progress::RunKind,
+    replicator::{Outlook, outlook},
     retry::Retries,
     state::{Owner, Phase, State},
     visibility::{Sight, visibility},
@@ -535,8 +537,18 @@ impl Examination<'_> {
         let (object, table): (ObjectName, Identifier) = (plan.object.clone(), plan.table.clone());
         let subject = object.as_str();
         let (state, held) = match read_state(destination, plan, owner).await {
-            Ok(Some(read)) => read,
-            Ok(None) => {
+            Ok((Some(state), held, outlook)) => {
+                let verdict = match outlook.run {
+                    RunKind::Incremental | RunKind::Verify => Verdict::Passed,
+                    RunKind::Initial | RunKind::Reconcile | RunKind::Refresh => Verdict::Warning,
+                };
+                if verdict == Verdict::Warning && state.checkpoint.phase == Phase::Live {
+                    let text = format!("the next run is a {}: {}", outlook.run, outlook.lines().join("; "));
+                    self.checkup.add(verdict, subject, text);
+                }
+                (state, held)
+            }
+            Ok((None, ..)) => {
                 let text = format!("table {table} is new: the first run makes it");
                 return self.checkup.add(Verdict::Passed, subject, text);
             }
@@ -576,20 +588,20 @@ enum Connecting {
     Sqlite(Sqlite),
 }
 
-/// The state, with what the guard holds.
+/// The state, with what the guard holds and what the next run does.
 async fn read_state(
     destination: &impl Destination,
     plan: Arc<ObjectPlan>,
     owner: Owner,
-) -> Result<Option<(State, Option<HeldDeletes>)>> {
-    let mut table = destination.open(plan, owner).await?;
-    let Some(state) = table.read_state().await? else {
-        return Ok(None);
-    };
-    let held = if state.pending > state.confirmed {
+) -> Result<(Option<State>, Option<HeldDeletes>, Outlook)> {
+    let mut table = destination.open(Arc::clone(&plan), owner).await?;
+    let state = table.read_state().await?;
+    let differences = table.column_differences().await?;
+    let outlook = outlook::of(&plan, state.as_ref(), differences)?;
+    let held = if state.as_ref().is_some_and(|state| state.pending > state.confirmed) {
         table.held().await?
     } else {
         None
     };
-    Ok(Some((state, held)))
+    Ok((state, held, outlook))
 }

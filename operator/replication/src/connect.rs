@@ -14,7 +14,7 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 use crds::{Connection, SalesforceReplicatorSpec, Sqlite as SqliteSpec};
-use salesforce::{AllowHttp, ApiVersion, Client, ClientConfig, Credentials, OrgInfo};
+use salesforce::{AllowHttp, ApiVersion, Client, ClientConfig, Credentials, OrgInfo, QueryScope};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -26,10 +26,11 @@ use crate::{
         postgres::{Postgres, PostgresConfig},
         sqlite::Sqlite,
     },
-    plan::{self, Identifier, ObjectName, ObjectPlan, Plan, Schema},
+    guard::Guard,
+    plan::{self, Deletes, Identifier, ObjectName, ObjectPlan, Plan, Schema},
     preview::{self, Preview},
-    progress::Degradation,
-    replicator::{Environment, Parts, Replicator, Settings, TickReport, TickRequest},
+    progress::{Degradation, RunKind},
+    replicator::{Environment, Leaving, Outlook, Parts, Replicator, Settings, TickReport, TickRequest},
     retry::{Retries, Schedule},
     state::{Owner, State},
     visibility::{self, Visibility},
@@ -278,6 +279,50 @@ impl Session {
             Engine::Postgres(replicator) => replicator.destination().ddl(plan),
             Engine::Sqlite(replicator) => replicator.destination().ddl(plan),
         }
+    }
+
+    /// What the next run of each object would do, or the conflict that would end it. A changed condition costs a call to
+    /// Salesforce, which counts the records that meet it. Writes nothing.
+    pub async fn outlooks(&self) -> Vec<Result<(Option<State>, Outlook)>> {
+        let mut outlooks = match &self.engine {
+            Engine::Postgres(replicator) => replicator.outlooks().await,
+            Engine::Sqlite(replicator) => replicator.outlooks().await,
+        };
+        for (plan, outlook) in self.plan.objects.iter().zip(&mut outlooks) {
+            if let Ok((Some(state), outlook)) = outlook
+                && outlook.run == RunKind::Reconcile
+            {
+                outlook.leaving = self.leaving(plan, state).await;
+            }
+        }
+        outlooks
+    }
+
+    /// How many rows would leave by a changed condition, as far as a count tells it.
+    async fn leaving(&self, plan: &ObjectPlan, state: &State) -> Option<Leaving> {
+        if plan.deletes == Deletes::Ignore {
+            return None;
+        }
+        let condition = plan
+            .condition
+            .as_ref()
+            .map(|condition| format!(" WHERE {}", condition.soql));
+        let soql = format!("SELECT count() FROM {}{}", plan.object, condition.unwrap_or_default());
+        // A count that takes too long is no reason to show no plan.
+        let page = self.client.query(QueryScope::Live, &soql).await.ok()?;
+        let (meeting, rows) = (page.size()?, u64::try_from(state.rows).ok()?);
+        let at_least = rows.saturating_sub(meeting);
+        let guard = Guard {
+            max_percent: self.plan.max_delete_percent,
+            found_since: None,
+        };
+        let recent = state.deletes_window.recent(self.retries.now());
+        Some(Leaving {
+            rows,
+            meeting,
+            at_least,
+            held: at_least > 0 && !guard.admits(at_least, recent, rows),
+        })
     }
 
     /// What the destination says of each object: its state, or the conflict that would end its run. Writes nothing.

@@ -3,6 +3,8 @@
 //! The engine tells an [`Observer`]; progress bars of the command line, the status of the resource and the metrics of
 //! the operator are observers.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use salesforce::ErrorKind;
 use serde::Serialize;
@@ -22,6 +24,18 @@ pub enum RunKind {
     Reconcile,
     /// Every row read again.
     Refresh,
+}
+
+impl fmt::Display for RunKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Initial => "Initial",
+            Self::Incremental => "Incremental",
+            Self::Verify => "Verify",
+            Self::Reconcile => "Reconcile",
+            Self::Refresh => "Refresh",
+        })
+    }
 }
 
 /// What happened to one object's run.

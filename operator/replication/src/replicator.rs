@@ -19,6 +19,7 @@
 //! runs. Open segments roll back, checkpoints stay.
 
 mod needs;
+pub(crate) mod outlook;
 mod turn;
 
 use std::{
@@ -39,6 +40,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::outlook::{Leaving, Outlook};
 use self::turn::{Ended, Known, Outcome, Shared, Turn};
 use crate::{
     Error, Problems, Result,
@@ -294,6 +296,25 @@ impl<D: Destination> Replicator<D> {
             });
         }
         states
+    }
+
+    /// Reads what the destination has of each object and what its next run would do, in the order of [`Replicator::plans`].
+    /// Writes nothing.
+    pub async fn outlooks(&self) -> Vec<Result<(Option<State>, Outlook)>> {
+        let mut outlooks = Vec::with_capacity(self.plans.len());
+        for plan in &self.plans {
+            outlooks.push(self.outlook(plan).await);
+        }
+        outlooks
+    }
+
+    async fn outlook(&self, plan: &Arc<ObjectPlan>) -> Result<(Option<State>, Outlook)> {
+        let owner = self.shared.owner.clone();
+        let mut table = self.shared.destination.open(Arc::clone(plan), owner).await?;
+        let state = table.read_state().await?;
+        let differences = table.column_differences().await?;
+        let outlook = outlook::of(plan, state.as_ref(), differences)?;
+        Ok((state, outlook))
     }
 
     /// Tables of objects that are not replicated any more, and former tables of those that are. Known after a first tick.

@@ -91,6 +91,11 @@ pub(crate) struct Retries {
 }
 
 impl Retries {
+    /// The wall clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     pub(crate) fn new(clock: SharedClock, random: Arc<dyn Randomness>) -> Self {
         Self { clock, random }
     }

@@ -2,8 +2,10 @@
 
 use jiff::Timestamp;
 use replication::{
-    connect::{Inspection, Session},
+    Result as Decided,
+    connect::Session,
     plan::{KindView, LinkView, ObjectView, PlanView},
+    replicator::Outlook,
     state::{Phase, State},
 };
 use serde::Serialize;
@@ -53,6 +55,9 @@ struct StateOutput {
     /// Up to here the table is complete, Salesforce's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
     watermark: Option<Timestamp>,
+    /// What the next run does, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<Outlook>,
     /// Why a run would be refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
@@ -62,10 +67,10 @@ struct StateOutput {
 pub(crate) async fn plan(arguments: Plan, context: &Context) -> Result<Exit, Failure> {
     let prepared = Prepared::load(&arguments.source.source, context)?;
     let session = prepared.open().await?;
-    let inspections = session.inspect().await;
-    let output = PlanOutput::new(&prepared, &session, &inspections);
+    let outlooks = session.outlooks().await;
+    let output = PlanOutput::new(&prepared, &session, &outlooks);
     context.printer.result(&output, || output.to_text())?;
-    let refused = inspections.into_iter().find_map(|inspection| inspection.state.err());
+    let refused = outlooks.into_iter().find_map(Decided::err);
     match refused {
         Some(error) => {
             let failure = Failure::Engine(error);
@@ -77,7 +82,7 @@ pub(crate) async fn plan(arguments: Plan, context: &Context) -> Result<Exit, Fai
 }
 
 impl PlanOutput {
-    fn new(prepared: &Prepared, session: &Session, inspections: &[Inspection]) -> Self {
+    fn new(prepared: &Prepared, session: &Session, outlooks: &[Decided<(Option<State>, Outlook)>]) -> Self {
         let org = session.org();
         let trigger = crds::Schedule::new(&prepared.resource.spec.trigger);
         Self {
@@ -88,7 +93,13 @@ impl PlanOutput {
             user_name: org.user_name.clone(),
             trigger: trigger.map_or_else(|_| String::new(), |schedule| schedule.to_string()),
             plan: PlanView::new(session.plan(), |object| session.ddl(object)),
-            states: inspections.iter().map(StateOutput::from).collect(),
+            states: session
+                .plan()
+                .objects
+                .iter()
+                .zip(outlooks)
+                .map(|(plan, outlook)| StateOutput::new(plan.object.to_string(), outlook))
+                .collect(),
         }
     }
 
@@ -146,6 +157,10 @@ fn object_text(object: &ObjectView, state: &StateOutput) -> Vec<String> {
         format!("{object} -> {table}, deletes: {deletes}"),
         format!("  {}", state.to_text()),
     ];
+    if let Some(next) = &state.next {
+        lines.push(format!("  next run: {}", next.run));
+        lines.extend(next.lines().iter().map(|line| format!("    {line}")));
+    }
     lines.extend(condition.as_ref().map(|soql| format!("  where {soql}")));
     lines.extend(links.iter().map(|link| format!("  {}", link_text(link))));
     let rows = columns.iter().map(|column| {
@@ -233,36 +248,35 @@ impl StateOutput {
     }
 }
 
-impl From<&Inspection> for StateOutput {
-    fn from(inspection: &Inspection) -> Self {
-        let object = inspection.object.to_string();
-        match &inspection.state {
-            Ok(None) => Self {
-                object,
-                phase: "New",
-                rows: None,
-                watermark: None,
-                problem: None,
+impl StateOutput {
+    fn new(object: String, outlook: &Decided<(Option<State>, Outlook)>) -> Self {
+        let empty = Self {
+            object,
+            phase: "New",
+            rows: None,
+            watermark: None,
+            next: None,
+            problem: None,
+        };
+        match outlook {
+            Ok((None, next)) => Self {
+                next: Some(next.clone()),
+                ..empty
             },
-            Ok(Some(State { rows, checkpoint, .. })) => {
-                let phase = match checkpoint.phase {
+            Ok((Some(State { rows, checkpoint, .. }), next)) => Self {
+                phase: match checkpoint.phase {
                     Phase::Initial => "Initial",
                     Phase::Live => "Live",
-                };
-                Self {
-                    object,
-                    phase,
-                    rows: Some(*rows),
-                    watermark: checkpoint.watermark,
-                    problem: None,
-                }
-            }
+                },
+                rows: Some(*rows),
+                watermark: checkpoint.watermark,
+                next: Some(next.clone()),
+                ..empty
+            },
             Err(error) => Self {
-                object,
                 phase: "Refused",
-                rows: None,
-                watermark: None,
                 problem: Some(error.message()),
+                ..empty
             },
         }
     }

@@ -181,3 +181,84 @@ async fn preview_of_an_object_that_the_resource_has_not_ends_with_3() {
         .ended(3);
     assert!(finished.stderr.contains("did you mean Lead?"), "{finished:?}");
 }
+
+#[tokio::test]
+async fn plan_says_what_the_next_run_does_and_why() {
+    let bench = Bench::new().await;
+    let write = |object: &str| {
+        let resource = bench.resource(&format!("    - {object}\n"), "");
+        bench
+            .desk
+            .write("crm.yaml", &format!("{resource}{}", secret("correct horse")));
+    };
+    let plan = ["plan", "-f", "crm.yaml"];
+    write("{name: Contact}");
+    let told = |finished: &crate::harness::Finished, parts: &[&str]| {
+        for part in parts {
+            assert!(finished.stdout.contains(part), "{part}\n{finished:?}");
+        }
+    };
+    told(
+        &bench.run(&plan).await.ended(0),
+        &["next run: Initial", "are loaded into table contact"],
+    );
+    bench.run(&["run", "-f", "crm.yaml", "--once"]).await.ended(0);
+    told(
+        &bench.run(&plan).await.ended(0),
+        &["next run: Incremental", "the table is as planned"],
+    );
+
+    write("{name: Contact, where: \"LastName = 'Nobody of this name'\"}");
+    let counted = bench.org.calls(10_000).len();
+    let finished = bench.run(&plan).await.ended(0);
+    told(
+        &finished,
+        &[
+            "next run: Reconcile",
+            "0 records meet the condition, and the table has 300 rows: at least 300",
+            "would be held",
+        ],
+    );
+    assert!(!finished.stdout.contains("next run: Refresh"), "{finished:?}");
+    let counts = bench.org.calls(10_000).split_off(counted);
+    let counts = counts
+        .iter()
+        .filter(|call| call.call == "query" && call.object.as_deref() == Some("Contact"));
+    assert_eq!(counts.count(), 1, "one call counts");
+
+    write("{name: Contact, fields: [{source: Description, column: note}]}");
+    bench
+        .database()
+        .execute_batch("ALTER TABLE contact ADD COLUMN mine TEXT")
+        .unwrap();
+    let json = bench
+        .run(&["plan", "-f", "crm.yaml", "-o", "json"])
+        .await
+        .ended(0)
+        .json();
+    let next = &json["states"][0]["next"];
+    assert_eq!(next["run"], "Refresh", "{next}");
+    assert_eq!(next["columns"][0]["column"], "note");
+    assert_eq!(next["columns"][0]["fate"], "added");
+    assert_eq!(
+        (&next["columns"][1]["column"], &next["columns"][1]["fate"]),
+        (&"mine".into(), &"kept".into())
+    );
+    let finished = bench.run(&["check", "-f", "crm.yaml"]).await.ended(0);
+    told(
+        &finished,
+        &["the next run is a Refresh", "columns that are added: note"],
+    );
+
+    write("{name: Contact, table: people}");
+    told(
+        &bench.run(&plan).await.ended(0),
+        &["next run: Initial", "contact is retired, which keeps it"],
+    );
+    bench
+        .database()
+        .execute_batch("ALTER TABLE contact ADD COLUMN badge TEXT NOT NULL DEFAULT ''")
+        .unwrap();
+    write("{name: Contact}");
+    told(&bench.run(&plan).await.ended(0), &["kept and not written: mine, badge"]);
+}

@@ -73,6 +73,7 @@
 use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::{
     Result,
@@ -202,6 +203,45 @@ pub struct ColumnInUse {
     pub used_by: Vec<String>,
 }
 
+/// A column of a table that is not as planned, and what comes of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ColumnDifference {
+    /// Its name.
+    pub column: String,
+    /// What comes of it.
+    #[serde(flatten)]
+    pub fate: ColumnFate,
+}
+
+/// What comes of a column that is not as planned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "fate")]
+pub enum ColumnFate {
+    /// The table lacks it; it is added.
+    Added,
+    /// It has another type, and is exchanged for one of the plan's when every row has been read.
+    Exchanged {
+        /// The type that it has.
+        from: String,
+        /// The plan's.
+        to: String,
+    },
+    /// It has another type and keeps it, since something of somebody else depends on it.
+    InUse {
+        /// The type that it has.
+        from: String,
+        /// The plan's.
+        to: String,
+        /// What depends on it.
+        used_by: Vec<String>,
+    },
+    /// The plan does not have it: it is kept, and nothing is written into it.
+    Kept,
+    /// The plan does not have it, and no row can be inserted without a value for it.
+    Demanding,
+}
+
 /// A database. Cloning shares it.
 pub trait Destination: Clone + std::fmt::Debug + Send + Sync + 'static {
     /// One object's table, with a connection of its own.
@@ -256,6 +296,10 @@ pub trait ObjectTable: Send + 'static {
     /// # Errors
     /// [`Error::SchemaConflict`](crate::Error::SchemaConflict) where state or table belong to somebody else.
     fn read_state(&mut self) -> impl Future<Output = Result<Option<State>>> + Send;
+
+    /// How the table's columns differ from the plan's, the plan's first; empty where the table is not there. Writes nothing. Not
+    /// inside a segment.
+    fn column_differences(&mut self) -> impl Future<Output = Result<Vec<ColumnDifference>>> + Send;
 
     /// Claims the object, writes `checkpoint` as its state and makes its table where it is not there, all in one
     /// transaction. Called with the state's own checkpoint it only claims. Where the table has no rows, the state counts

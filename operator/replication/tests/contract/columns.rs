@@ -3,7 +3,7 @@
 
 use replication::{
     Error,
-    destination::{Contents, Destination, Listed, ObjectTable, Stretch},
+    destination::{ColumnFate, Contents, Destination, Listed, ObjectTable, Stretch},
     plan::{ColumnKind, ColumnSource, Deletes, Identifier, IndexPlan, ObjectPlan, PlanHash},
 };
 
@@ -185,6 +185,46 @@ pub(crate) async fn existing_columns_are_named<H: Harness>() {
 }
 
 /// The same in a database that was never prepared.
+/// "How the table's columns differ from the plan's, the plan's first".
+pub(crate) async fn differences_of_columns_are_told_and_nothing_is_written<H: Harness>() {
+    let harness = H::start().await;
+    let plan = contact(Deletes::Remove);
+    let mut table = open(&harness.destination(), &plan).await;
+    assert_eq!(table.column_differences().await.unwrap(), [], "there is no table");
+    drop(table);
+    drop(created(&harness, &plan).await);
+    harness.query("ALTER TABLE contact ADD COLUMN note varchar(80)").await;
+    let mut other = changed(&plan, "amount", ColumnKind::Text { length: None });
+    let added = other.columns[2].clone();
+    other.columns.push(replication::plan::Column {
+        name: Identifier::new("added"),
+        ..added
+    });
+    let mut table = open(&harness.destination(), &other).await;
+    let before = harness.fingerprint().await;
+    let differences = table.column_differences().await.unwrap();
+    assert_eq!(harness.fingerprint().await, before);
+    let names: Vec<&str> = differences
+        .iter()
+        .map(|difference| difference.column.as_str())
+        .collect();
+    assert_eq!(names, ["amount", "added", "note"]);
+    assert!(
+        matches!(differences[0].fate, ColumnFate::Exchanged { .. }),
+        "{differences:?}"
+    );
+    assert_eq!(differences[1].fate, ColumnFate::Added);
+    assert_eq!(differences[2].fate, ColumnFate::Kept);
+    drop(table);
+    // SQLite adds no such column to a table that is there.
+    if H::VIEWS_HOLD_COLUMNS {
+        harness.query("ALTER TABLE contact ADD COLUMN zone text NOT NULL").await;
+        let mut table = open(&harness.destination(), &plan).await;
+        let differences = table.column_differences().await.unwrap();
+        assert_eq!(differences.last().unwrap().fate, ColumnFate::Demanding);
+    }
+}
+
 pub(crate) async fn an_empty_database_has_no_columns<H: Harness>() {
     let harness = H::start().await;
     let tables = [Identifier::new("contact")];

@@ -221,6 +221,7 @@ macro_rules! contract_suite {
             },
             columns::{
                 a_column_of_another_type_is_exchanged,
+                differences_of_columns_are_told_and_nothing_is_written,
                 existing_columns_are_named,
                 an_empty_database_has_no_columns,
                 a_column_without_a_source_keeps_all,

@@ -25,12 +25,13 @@ use super::{
 };
 use crate::{
     Result,
+    destination::{ColumnDifference, ColumnFate},
     plan::{Column, ColumnKind, ColumnSource, ObjectPlan},
 };
 
 const COLUMNS: &str = "SELECT a.attname::text, pg_catalog.format_type(a.atttypid, a.atttypmod), c.relkind = 'r', \
      EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND i.indisprimary AND i.indnatts = 1 \
-     AND i.indkey[0] = a.attnum) \
+     AND i.indkey[0] = a.attnum), a.attnotnull AND NOT a.atthasdef AND a.attidentity = '' \
      FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
      WHERE n.nspname = $1 AND c.relname = $2 AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum";
@@ -59,6 +60,8 @@ pub(super) struct Existing {
     type_name: String,
     pub(super) is_plain_table: bool,
     pub(super) is_key: bool,
+    /// NOT NULL without a default.
+    is_demanding: bool,
 }
 
 /// A table as it is.
@@ -103,6 +106,7 @@ impl Found {
                 type_name: row.try_get(1)?,
                 is_plain_table: row.try_get(2)?,
                 is_key: row.try_get(3)?,
+                is_demanding: row.try_get(4)?,
             };
             Ok((row.try_get(0)?, existing))
         });
@@ -177,6 +181,45 @@ impl Found {
             },
             used_by => Standing::InUse { kind, used_by },
         }
+    }
+
+    /// How the columns differ from the plan's; empty without a table.
+    pub(super) fn differences(&self, plan: &ObjectPlan) -> Vec<ColumnDifference> {
+        if self.columns.is_empty() {
+            return Vec::new();
+        }
+        let planned = plan.columns.iter().filter_map(|column| {
+            let name = column.name.as_str();
+            let (from, to) = (self.type_of(name).to_owned(), type_name(column.kind).to_owned());
+            let fate = match self.standing(column) {
+                Standing::Planned => return None,
+                Standing::Missing => ColumnFate::Added,
+                Standing::Exchanging | Standing::Other { .. } => ColumnFate::Exchanged { from, to },
+                Standing::InUse { kind: _, used_by } => ColumnFate::InUse {
+                    from,
+                    to,
+                    used_by: used_by.to_vec(),
+                },
+            };
+            Some(ColumnDifference {
+                column: name.to_owned(),
+                fate,
+            })
+        });
+        let names: BTreeSet<&str> = plan.columns.iter().map(|column| column.name.as_str()).collect();
+        let foreign = self
+            .columns
+            .iter()
+            .filter(|(name, _)| !names.contains(name.as_str()) && !is_beside(name));
+        let foreign = foreign.map(|(name, existing)| ColumnDifference {
+            column: name.clone(),
+            fate: if existing.is_demanding {
+                ColumnFate::Demanding
+            } else {
+                ColumnFate::Kept
+            },
+        });
+        planned.chain(foreign).collect()
     }
 
     /// What depends on a column whose type is not the plan's.

@@ -19,7 +19,9 @@ use super::{
 use crate::{
     Error, Result,
     batch::Batch,
-    destination::{ColumnInUse, Contents, Deletions, Differences, Left, Load, ObjectTable, StateWrite, Stretch},
+    destination::{
+        ColumnDifference, ColumnInUse, Contents, Deletions, Differences, Left, Load, ObjectTable, StateWrite, Stretch,
+    },
     guard::{Guard, HeldDeletes},
     plan::Link,
     state::{Checkpoint, Counts, Epoch, Phase, State},
@@ -335,6 +337,14 @@ impl ObjectTable for PostgresTable {
     async fn pending(&mut self, after: Option<&str>, limit: u32) -> Result<Vec<String>> {
         self.ids(|context| &context.database.state.list_pending, after, limit)
             .await
+    }
+
+    async fn column_differences(&mut self) -> Result<Vec<ColumnDifference>> {
+        self.rollback().await?;
+        let mut session = self.take_alive().await?;
+        let found = Found::read(&self.context.database, &mut session, &self.context.plan).await?;
+        self.connection = Some(session);
+        Ok(found.differences(&self.context.plan))
     }
 
     async fn held(&mut self) -> Result<Option<HeldDeletes>> {

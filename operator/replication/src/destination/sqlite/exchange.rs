@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     Result,
-    destination::ColumnInUse,
+    destination::{ColumnDifference, ColumnFate, ColumnInUse},
     plan::{Column, ColumnKind, ColumnSource, Identifier, ObjectPlan},
 };
 
@@ -157,6 +157,17 @@ impl Session {
         Ok(())
     }
 
+    /// How the columns of the table differ from the plan's.
+    pub(super) fn column_differences(&mut self) -> Result<Vec<ColumnDifference>> {
+        let plan = Arc::clone(&self.plan);
+        let doing = format!("read the columns of table {}", plan.table);
+        let Some(connection) = self.connection_if_there()? else {
+            return Ok(Vec::new());
+        };
+        let found = columns(connection, plan.table.as_str()).map_err(|error| self.failure(&doing, error))?;
+        Ok(differences(&plan, &found))
+    }
+
     /// Exchanges the columns of another type, in one transaction.
     pub(super) fn settle_columns(&mut self) -> Result<Vec<ColumnInUse>> {
         self.expect_idle()?;
@@ -189,6 +200,45 @@ impl Session {
         self.look_at_columns()?;
         Ok(in_use)
     }
+}
+
+fn differences(plan: &ObjectPlan, found: &[Found]) -> Vec<ColumnDifference> {
+    if found.is_empty() {
+        return Vec::new();
+    }
+    let planned = plan.columns.iter().filter_map(|column| {
+        let name = column.name.as_str();
+        let is_written = filled(plan).any(|filled| filled.name == column.name);
+        let fate = match find(found, name) {
+            None => ColumnFate::Added,
+            Some(old) if is_written && !old.is_as(column.kind) => ColumnFate::Exchanged {
+                from: old.declared.clone(),
+                to: statement::type_name(column.kind).to_owned(),
+            },
+            Some(_) => return None,
+        };
+        Some(ColumnDifference {
+            column: name.to_owned(),
+            fate,
+        })
+    });
+    let is_planned = |name: &str| {
+        plan.columns
+            .iter()
+            .any(|column| column.name.as_str().eq_ignore_ascii_case(name))
+    };
+    let foreign = found
+        .iter()
+        .filter(|old| !is_planned(&old.name) && !is_beside(found, &old.name));
+    let foreign = foreign.map(|old| ColumnDifference {
+        column: old.name.clone(),
+        fate: if old.is_demanding {
+            ColumnFate::Demanding
+        } else {
+            ColumnFate::Kept
+        },
+    });
+    planned.chain(foreign).collect()
 }
 
 /// What is to be done with a column.

@@ -65,8 +65,8 @@ use self::{
     turns::{Turn, Turns},
 };
 use super::{
-    Capabilities, ColumnInUse, Contents, Deletions, Destination, Differences, Left, Load, ObjectTable, RetiredTable,
-    StateWrite, Stretch,
+    Capabilities, ColumnDifference, ColumnInUse, Contents, Deletions, Destination, Differences, Left, Load,
+    ObjectTable, RetiredTable, StateWrite, Stretch,
 };
 use crate::{
     Error, Result,
@@ -287,6 +287,10 @@ impl ObjectTable for SqliteTable {
     async fn pending(&mut self, after: Option<&str>, limit: u32) -> Result<Vec<String>> {
         let after = after.unwrap_or_default().to_owned();
         self.thread.call(move |session| session.pending(&after, limit)).await
+    }
+
+    async fn column_differences(&mut self) -> Result<Vec<ColumnDifference>> {
+        self.thread.call(Session::column_differences).await
     }
 
     async fn held(&mut self) -> Result<Option<HeldDeletes>> {

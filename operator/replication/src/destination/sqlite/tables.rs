@@ -33,6 +33,8 @@ pub(super) struct Found {
     pub(super) name: String,
     pub(super) declared: String,
     key: bool,
+    /// NOT NULL without a default.
+    pub(super) is_demanding: bool,
 }
 
 impl Found {
@@ -44,12 +46,15 @@ impl Found {
 
 /// The columns of a table in its order, none where it is not there.
 pub(super) fn columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Found>> {
-    let mut statement = connection.prepare_cached("SELECT name, type, pk FROM pragma_table_info(?1)")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT name, type, pk, \"notnull\" AND dflt_value IS NULL AND pk = 0 FROM pragma_table_info(?1)",
+    )?;
     let rows = statement.query_map([table], |row| {
         Ok(Found {
             name: row.get(0)?,
             declared: row.get(1)?,
             key: row.get::<_, i64>(2)? == 1,
+            is_demanding: row.get(3)?,
         })
     })?;
     rows.collect()
