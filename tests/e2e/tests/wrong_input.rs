@@ -186,6 +186,38 @@ const OBJECTS: &[(&str, &[&str], &[&str])] = &[
         &["Contact: where: Salesforce does not filter by field Description"],
     ),
     (
+        "a number of a condition in quotes",
+        &["{name: Account, where: \"NumberOfEmployees > 'abc'\"}"],
+        &[
+            "Account: where: field NumberOfEmployees (character 1) is a number",
+            "without quotes",
+        ],
+    ),
+    (
+        "a moment of a condition in quotes",
+        &["{name: Contact, where: \"CreatedDate > 'x'\"}"],
+        &[
+            "Contact: where: field CreatedDate (character 1) is a moment",
+            "2026-01-31T08:00:00Z",
+        ],
+    ),
+    (
+        "a number for true or false in a condition",
+        &["{name: User, where: \"IsActive = 1\"}"],
+        &[
+            "User: where: field IsActive (character 1) is true or false",
+            "write true or false",
+        ],
+    ),
+    (
+        "a name in the place of an Id in a condition",
+        &["{name: Contact, where: \"OwnerId = 'Smith'\"}"],
+        &[
+            "Contact: where: field OwnerId (character 1) is an Id",
+            "15 or 18 characters",
+        ],
+    ),
+    (
         "two objects with one table",
         &["{name: Contact, table: people}", "{name: Lead, table: people}"],
         &["people", "Contact", "Lead"],
