@@ -1,0 +1,1 @@
+//! The operator: reconciles `SalesforceReplicator` resources and supervises their workers.
