@@ -10,7 +10,8 @@
 //!   since the last look; else it is that or what it was.
 //! * A record that is deleted, or is not to be in the table any more, leaves (`Remove`), stays with `is_deleted`, the stamp
 //!   of its deletion and its other values as they were (`Mark`), or stays as it was (`Ignore`). One that came and went between
-//!   two runs was never there.
+//!   two runs was never there. A row that is marked is not marked again, so where one was deleted, undeleted and deleted while
+//!   the org was read, the stamp is that of any of these deletions.
 
 use std::collections::BTreeMap;
 
@@ -60,6 +61,8 @@ struct Expected {
 enum Allowed {
     One(Cell),
     Either(Cell, Cell),
+    /// A moment from one to another, both among them.
+    Within(Cell, Cell),
     /// It was replicated while it changed.
     Any,
 }
@@ -284,12 +287,16 @@ impl Table {
 impl Expected {
     fn mark(&mut self, columns: &[Column], stamp: &Cell, since: Since) {
         self.deleted = true;
-        self.stamp.clone_from(stamp);
+        let former = std::mem::replace(&mut self.stamp, stamp.clone());
+        let of_deletion = match since {
+            Since::Rest => Allowed::One(stamp.clone()),
+            Since::Unrest => Allowed::Within(former, stamp.clone()),
+        };
         for (column, cell) in columns.iter().zip(&mut self.cells) {
             match &column.source {
                 Source::IsDeleted => *cell = Allowed::One(Some("true".into())),
-                Source::DeletedAt => *cell = Allowed::One(stamp.clone()),
-                Source::Field(field) if field == "SystemModstamp" => *cell = Allowed::One(stamp.clone()),
+                Source::DeletedAt => *cell = of_deletion.clone(),
+                Source::Field(field) if field == "SystemModstamp" => *cell = of_deletion.clone(),
                 Source::Field(_) | Source::Parent(_) | Source::Template(_) | Source::Empty => {
                     if since == Since::Unrest {
                         *cell = Allowed::Any;
@@ -305,6 +312,8 @@ impl Allowed {
         match self {
             Self::One(one) => one == actual,
             Self::Either(one, other) => one == actual || other == actual,
+            // All moments are in one form, whose order is theirs.
+            Self::Within(from, to) => actual.is_some() && from <= actual && actual <= to,
             Self::Any => true,
         }
     }
@@ -315,6 +324,6 @@ fn allowed(column: &Column, now: Cell, before: &Allowed) -> Allowed {
     match (column.arrives, before) {
         (Arrives::WithRecord | Arrives::WithParent, _) => Allowed::One(now),
         (Arrives::Refreshed, Allowed::One(before)) => Allowed::Either(before.clone(), now),
-        (Arrives::Refreshed, Allowed::Either(..) | Allowed::Any) => Allowed::Any,
+        (Arrives::Refreshed, Allowed::Either(..) | Allowed::Within(..) | Allowed::Any) => Allowed::Any,
     }
 }

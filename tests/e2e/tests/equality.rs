@@ -82,6 +82,16 @@ async fn sqlite_follows_deletes_and_undeletes_as_the_mode_says() {
 }
 
 #[tokio::test]
+async fn postgres_marks_a_record_that_is_deleted_twice_by_its_first_deletion() {
+    Box::pin(deleted_twice(Kind::Postgres)).await;
+}
+
+#[tokio::test]
+async fn sqlite_marks_a_record_that_is_deleted_twice_by_its_first_deletion() {
+    Box::pin(deleted_twice(Kind::Sqlite)).await;
+}
+
+#[tokio::test]
 async fn postgres_gets_what_is_committed_late_within_the_overlap() {
     Box::pin(late_commits(Kind::Postgres)).await;
 }
@@ -354,6 +364,40 @@ async fn deletes(kind: Kind) {
     for object in ids.keys() {
         assert_eq!(row(object, "name").await, name("Neu"), "{object}");
     }
+}
+
+/// A row that is marked is not marked again, and the expectation knows that a run may have seen the first deletion only.
+async fn deleted_twice(kind: Kind) {
+    let objects = ["{name: Contact, mapping: None, fields: [{source: LastName, column: name}], deletes: Mark}"];
+    let config = Config {
+        contacts: 5,
+        accounts: 1,
+        ..empty_org()
+    };
+    let mut stage = Stage::new(kind, "twice", config, &objects).await;
+    stage.resource.more = UNGUARDED.into();
+    let plan = stage.command(&["plan", "-o", "json"]).await.exits(0).json();
+    let mut replica = Replica::new(&plan, &stage.org.schema(), stage.database());
+    let org = &stage.org;
+    stage.once().await;
+    replica.check(org, Since::Rest).await;
+
+    let id = org.id("Contact", 1).unwrap();
+    let deleted_at = format!(
+        "SELECT deleted_at FROM {} WHERE salesforce_id = '{id}' AND deleted_at = system_modstamp",
+        stage.database().table("contact")
+    );
+    org.advance_clock(SignedDuration::from_mins(1));
+    org.delete("Contact", &id).unwrap();
+    stage.once().await;
+    let first = stage.database().query(&deleted_at).await;
+    assert_eq!(first.len(), 1);
+    org.advance_clock(SignedDuration::from_mins(1));
+    org.undelete("Contact", &id).unwrap();
+    org.delete("Contact", &id).unwrap();
+    stage.once().await;
+    assert_eq!(stage.database().query(&deleted_at).await, first);
+    replica.check(org, Since::Unrest).await;
 }
 
 /// Transactions that were open while runs went by, up to the overlap.
