@@ -74,7 +74,7 @@ impl Ticking for Planned<'_> {
     }
 }
 
-/// Ticks at once and then by the schedule, until `cancel`; tells each report.
+/// Ticks at once as `regular` says, and then by the schedule, until `cancel`; tells each report.
 ///
 /// # Errors
 /// What `tell` fails with.
@@ -89,6 +89,11 @@ pub(crate) async fn go_on(
     let mut last = Start::now(clock);
     let mut planned = clock.monotonic();
     let mut request = regular.clone();
+    // A person wanted the first one.
+    let regular = TickRequest {
+        manual: false,
+        ..regular.clone()
+    };
     let mut outdated = BTreeSet::new();
     loop {
         // A load or a listing that takes longer goes on beside the next ticks.
@@ -258,7 +263,8 @@ mod tests {
         retry_at: Option<Duration>,
         /// Kind of the error of runs that fail.
         kind: ErrorKind,
-        /// When ticks started, with a star where only what failed was asked for, and plans that were made again.
+        /// When ticks started, with a star where only what failed was asked for, an exclamation mark
+        /// where a person wants it, and plans that were made again.
         seen: Vec<String>,
     }
 
@@ -267,7 +273,11 @@ mod tests {
             let start_time = self.clock.now();
             let time = start_time.to_string();
             let time = time.trim_start_matches("2026-11-24T").trim_end_matches('Z');
-            let star = if request.objects.is_some() { "*" } else { "" };
+            let star = match (&request.objects, request.manual) {
+                (Some(_), _) => "*",
+                (None, true) => "!",
+                (None, false) => "",
+            };
             self.seen.push(format!("{time}{star}"));
             let (takes, retry) = self.ticks.remove(0);
             self.clock.pass(takes);
@@ -329,6 +339,7 @@ mod tests {
         };
         let regular = TickRequest {
             only_due: true,
+            manual: true,
             ..TickRequest::default()
         };
         let mut told = 0;
@@ -354,21 +365,21 @@ mod tests {
     async fn an_interval_goes_from_start_to_start() {
         let every_minute = Schedule::Interval(Duration::from_mins(1));
         let found = starts(&every_minute, &[(5, None), (50, None), (5, None)]).await;
-        assert_eq!(found, ["10:00:00", "10:01:00", "10:02:00"]);
+        assert_eq!(found, ["10:00:00!", "10:01:00", "10:02:00"]);
     }
 
     #[tokio::test]
     async fn ticks_that_were_missed_are_one() {
         let every_minute = Schedule::Interval(Duration::from_mins(1));
         let found = starts(&every_minute, &[(200, None), (5, None), (5, None)]).await;
-        assert_eq!(found, ["10:00:00", "10:03:20", "10:04:20"]);
+        assert_eq!(found, ["10:00:00!", "10:03:20", "10:04:20"]);
     }
 
     #[tokio::test]
     async fn what_failed_is_tried_again_alone_and_does_not_move_the_ticks() {
         let every_minute = Schedule::Interval(Duration::from_mins(1));
         let found = starts(&every_minute, &[(1, Some(10)), (1, Some(20)), (1, None), (1, None)]).await;
-        assert_eq!(found, ["10:00:00", "10:00:11*", "10:00:32*", "10:01:00"]);
+        assert_eq!(found, ["10:00:00!", "10:00:11*", "10:00:32*", "10:01:00"]);
     }
 
     #[tokio::test]
@@ -380,14 +391,17 @@ mod tests {
             &[(1, Some(10)), (1, Some(100)), (1, None), (1, None)],
         )
         .await;
-        assert_eq!(found, ["10:00:00", "plan", "10:00:11*", "plan", "10:01:00", "10:02:00"]);
+        assert_eq!(
+            found,
+            ["10:00:00!", "plan", "10:00:11*", "plan", "10:01:00", "10:02:00"]
+        );
         let found = starts_with(
             ErrorKind::Invalid,
             &every_minute,
             &[(1, Some(70)), (1, None), (1, None)],
         )
         .await;
-        assert_eq!(found, ["10:00:00", "plan", "10:01:00", "10:02:00"]);
+        assert_eq!(found, ["10:00:00!", "plan", "10:01:00", "10:02:00"]);
     }
 
     #[tokio::test]
@@ -399,13 +413,13 @@ mod tests {
         let schedule = Schedule::new(&trigger).unwrap();
         let found = starts(&schedule, &[(1, None), (2000, None), (1, None), (1, None)]).await;
         // At eleven the plan is an hour old.
-        assert_eq!(found, ["10:00:00", "10:15:00", "10:48:20", "plan", "11:00:00"]);
+        assert_eq!(found, ["10:00:00!", "10:15:00", "10:48:20", "plan", "11:00:00"]);
     }
 
     #[tokio::test]
     async fn without_a_schedule_only_what_failed_is_tried_again() {
         let found = starts(&Schedule::Manual, &[(1, Some(100)), (1, None)]).await;
-        assert_eq!(found, ["10:00:00", "10:01:41*"]);
+        assert_eq!(found, ["10:00:00!", "10:01:41*"]);
     }
 
     #[test]

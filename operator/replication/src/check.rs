@@ -276,7 +276,7 @@ impl Examination<'_> {
             self.checkup.add(Verdict::Passed, USAGE, text);
         } else {
             let consequence = format!(
-                "{text}, by anybody: above {budget} % (connection.apiBudgetPercent) first loads and comparisons wait; find out who \
+                "{text}, by anybody: from {budget} % on (connection.apiBudgetPercent) first loads and comparisons wait, from 95 % on everything does; find out who \
                  uses them (Setup, System Overview, API Usage), or buy more"
             );
             self.checkup.add(Verdict::Warning, USAGE, consequence);

@@ -197,6 +197,7 @@ impl Session {
             overlap: plan.overlap,
             parallelism: plan.parallelism.get(),
             max_delete_percent: plan.max_delete_percent,
+            api_budget_percent: plan.api_budget_percent,
         };
         let engine = match opened {
             Opened::Postgres(destination) => Engine::Postgres(Replicator::new(Parts {

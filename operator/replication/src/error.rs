@@ -7,6 +7,8 @@ use salesforce::{ErrorKind, Retry};
 use crate::{
     guard::HeldDeletes,
     plan::{Identifier, ObjectName},
+    progress::RunKind,
+    quota::Spent,
 };
 
 /// Result with this crate's [`Error`].
@@ -110,6 +112,21 @@ pub enum Error {
         /// What is held.
         held: Option<HeldDeletes>,
     },
+    /// So many of the org's calls are used that a run of this kind waits.
+    #[error(
+        "{object}: {kind} waits: {} of the org's {} API calls in 24 hours are used, by anybody, and from {} ({} %{}) on it leaves the \
+         rest to others; it goes on by itself when fewer are used, and a run by trigger.manual does not wait; Setup, System \
+         Overview, API Usage tells who uses them",
+        spent.used, spent.limit, spent.bound(), spent.percent, budget_named(*kind)
+    )]
+    Budget {
+        /// The object.
+        object: ObjectName,
+        /// The kind of run.
+        kind: RunKind,
+        /// What is used.
+        spent: Spent,
+    },
     /// Something that this version does not do yet.
     #[error("{0}")]
     NotServed(String),
@@ -138,6 +155,14 @@ fn now_held(held: Option<&HeldDeletes>, object: &ObjectName) -> String {
     }
 }
 
+/// Where the bound of a kind is written.
+fn budget_named(kind: RunKind) -> &'static str {
+    match kind {
+        RunKind::Incremental => "",
+        RunKind::Initial | RunKind::Verify | RunKind::Reconcile | RunKind::Refresh => ", connection.apiBudgetPercent",
+    }
+}
+
 impl Error {
     /// Who can mend it.
     pub fn kind(&self) -> ErrorKind {
@@ -150,6 +175,7 @@ impl Error {
             | Self::Condition { .. }
             | Self::SchemaConflict { .. } => ErrorKind::Invalid,
             Self::Secret { .. } => ErrorKind::Credentials,
+            Self::Budget { .. } => ErrorKind::Quota,
             Self::Database { kind, .. } => *kind,
             Self::Value { .. } | Self::Internal(_) => ErrorKind::Fatal,
             Self::RowsMissing { .. } | Self::RowsExist { .. } | Self::Fenced { .. } | Self::Cancelled => {
@@ -173,6 +199,7 @@ impl Error {
             | Self::Value { .. }
             | Self::RowsExist { .. }
             | Self::Fenced { .. }
+            | Self::Budget { .. }
             | Self::NotServed(_)
             | Self::Cancelled
             | Self::Internal(_) => self.kind().retry(),
@@ -197,6 +224,7 @@ impl Error {
             },
             Self::Value { .. } => "RowsRejected",
             Self::RowsExist { .. } => "DatabaseError",
+            Self::Budget { .. } => "QuotaExhausted",
             Self::Fenced { .. } => "Fenced",
             Self::Cancelled => "Cancelled",
             Self::Internal(_) => "InternalError",
@@ -218,6 +246,7 @@ impl Error {
             | Self::Value { .. }
             | Self::RowsExist { .. }
             | Self::Fenced { .. }
+            | Self::Budget { .. }
             | Self::NotServed(_)
             | Self::Cancelled
             | Self::Internal(_) => self.to_string(),

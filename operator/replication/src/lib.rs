@@ -25,8 +25,10 @@ pub mod visibility;
 mod error;
 #[cfg(test)]
 mod fixture;
+mod quota;
 mod run;
 mod soql;
 mod source;
 
 pub use error::{Error, Problems, Result};
+pub use quota::Spent;

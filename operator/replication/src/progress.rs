@@ -26,6 +26,16 @@ pub enum RunKind {
     Refresh,
 }
 
+impl RunKind {
+    /// Whether it follows the Incrementals at its own pace. An Initial does not: nothing goes before it.
+    pub(crate) fn is_long(self) -> bool {
+        match self {
+            Self::Initial | Self::Incremental => false,
+            Self::Verify | Self::Reconcile | Self::Refresh => true,
+        }
+    }
+}
+
 impl fmt::Display for RunKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -110,6 +120,9 @@ pub struct RunReport {
     pub degraded: Vec<Degradation>,
     /// What ended it early.
     pub error: Option<RunError>,
+    /// Where it ended early, when it is tried again at the latest, wall clock. Known when its tick reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_try_time: Option<Timestamp>,
 }
 
 impl RunReport {
@@ -134,6 +147,7 @@ impl RunReport {
             changing: None,
             degraded: Vec::new(),
             error: None,
+            next_try_time: None,
         }
     }
 }
@@ -155,7 +169,7 @@ pub struct Drift {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Degradation {
-    /// The CamelCase word: `FieldMissing`, `ColumnInUse`, `PartialVisibility`.
+    /// The CamelCase word: `FieldMissing`, `ColumnInUse`, `PartialVisibility`, `QuotaNear`.
     pub reason: &'static str,
     /// For an administrator's eyes.
     pub message: String,

@@ -48,6 +48,7 @@ use crate::{
     destination::{Destination, ObjectTable as _, RetiredTable},
     plan::{ObjectName, ObjectPlan},
     progress::{Degradation, Observer, RunError, RunKind, RunReport},
+    quota::Allowance,
     retry::{Randomness, Retries, Schedule, SystemRandomness},
     run::Place,
     state::{Owner, State},
@@ -105,6 +106,8 @@ pub struct Settings {
     pub parallelism: usize,
     /// `maxDeletePercent`, 0 to 100.
     pub max_delete_percent: u8,
+    /// `apiBudgetPercent`, 1 to 95.
+    pub api_budget_percent: u8,
 }
 
 /// What a tick is asked to do.
@@ -120,6 +123,8 @@ pub struct TickRequest {
     /// Held deletes to let go: the token by the object's API name, in any case (`--confirm-deletes`). An object whose runs
     /// go on from an earlier tick does not take it: it is to be given again.
     pub confirm: BTreeMap<String, String>,
+    /// A person wants it now (`spec.trigger.manual`): no run waits for the budget of API calls. The guard of deletes stays.
+    pub manual: bool,
     /// When the tick is to come back although runs still go on, on the monotonic clock: they go on beside the next ticks, which
     /// report them when they end. `None` waits for all of them.
     pub until: Option<Duration>,
@@ -154,6 +159,8 @@ pub struct Replicator<D: Destination> {
     schedule: Schedule,
     /// Which objects wait with their long kinds after one of them failed.
     long_schedule: Schedule,
+    /// What waits for the budget of API calls, and may run as soon as fewer are used.
+    over_budget: BTreeSet<(ObjectName, RunKind)>,
     prepared: bool,
     retired: Vec<RetiredTable>,
     turns: Turns,
@@ -220,6 +227,7 @@ impl<D: Destination> Replicator<D> {
                 environment,
                 overlap: settings.overlap,
                 max_delete_percent: settings.max_delete_percent,
+                api_budget_percent: settings.api_budget_percent,
             }),
             plans,
             degraded,
@@ -227,6 +235,7 @@ impl<D: Destination> Replicator<D> {
             known: BTreeMap::new(),
             schedule,
             long_schedule,
+            over_budget: BTreeSet::new(),
             prepared: false,
             retired: Vec::new(),
             turns: Turns {
@@ -360,9 +369,22 @@ impl<D: Destination> Replicator<D> {
         self.plans
             .iter()
             .filter(|plan| request.names(&plan.object))
-            .filter(|plan| !request.only_due || self.schedule.is_due(&plan.object))
+            .filter(|plan| {
+                !request.only_due || self.schedule.is_due(&plan.object) || self.is_in_budget_again(&plan.object)
+            })
             .cloned()
             .collect()
+    }
+
+    /// Whether an object waits for nothing but the budget of API calls, and Salesforce has told since that fewer are used.
+    fn is_in_budget_again(&self, object: &ObjectName) -> bool {
+        let allowance = Allowance::Budget(self.shared.api_budget_percent);
+        let usage = self.shared.client.api_usage();
+        let mut waiting = self
+            .over_budget
+            .iter()
+            .filter(|(waiting, kind)| waiting == object && !kind.is_long());
+        waiting.any(|(_, kind)| allowance.spent(*kind, usage).is_none())
     }
 
     /// What every object needs: a session and the tables of state. Gives the objects whose turn it is.
@@ -377,6 +399,7 @@ impl<D: Destination> Replicator<D> {
             let object = &plan.object;
             if let Some(running) = self.turns.running.values().find(|turn| turn.plan.object == *object) {
                 running.due.store(true, Ordering::Relaxed);
+                running.manual.fetch_or(request.manual, Ordering::Relaxed);
                 continue;
             }
             turns.push(Turn {
@@ -384,7 +407,14 @@ impl<D: Destination> Replicator<D> {
                 confirm: request.token(object).map(str::to_owned),
                 known: self.known.get(object).cloned(),
                 degraded: self.degraded.get(object).cloned().unwrap_or_default(),
-                long_waits: request.only_due && !self.long_schedule.is_due(object),
+                // Whether the budget admits them is asked again by each turn: its Incremental brings the answer.
+                long_waits: request.only_due
+                    && !self.long_schedule.is_due(object)
+                    && !self
+                        .over_budget
+                        .iter()
+                        .any(|(waiting, kind)| waiting == object && kind.is_long()),
+                manual: Arc::new(AtomicBool::new(request.manual)),
                 due: Arc::new(AtomicBool::new(false)),
                 outdated: Arc::new(AtomicBool::new(false)),
                 refused: Arc::clone(&refused),
@@ -479,7 +509,7 @@ impl<D: Destination> Replicator<D> {
     fn settle(&mut self, ended: Ended) -> RunReport {
         let Ended {
             object,
-            report,
+            mut report,
             outcome,
         } = ended;
         let outcome = match outcome {
@@ -489,10 +519,17 @@ impl<D: Destination> Replicator<D> {
                 return report;
             }
         };
-        let is_long = match report.kind {
-            RunKind::Initial | RunKind::Incremental => false,
-            RunKind::Verify | RunKind::Reconcile | RunKind::Refresh => true,
+        let is_long = report.kind.is_long();
+        let waits = match &outcome {
+            Err(Error::Budget { kind, .. }) => Some((object.clone(), *kind)),
+            Ok(_) | Err(_) => None,
         };
+        let waits_already = waits.as_ref().is_some_and(|waits| self.over_budget.contains(waits));
+        if !matches!(outcome, Err(Error::Cancelled)) {
+            self.over_budget
+                .retain(|(waiting, kind)| *waiting != object || kind.is_long() != is_long);
+            self.over_budget.extend(waits);
+        }
         match outcome {
             Ok(known) => {
                 if report.kind == RunKind::Initial {
@@ -510,7 +547,10 @@ impl<D: Destination> Replicator<D> {
             }
             Err(Error::Cancelled) => {}
             Err(error) => {
-                log(&error, Some(&object));
+                // What waits for days is one line and not one for each tick.
+                if !waits_already {
+                    log(&error, Some(&object));
+                }
                 if matches!(error, Error::Fenced { .. }) {
                     self.known.remove(&object);
                 }
@@ -524,6 +564,7 @@ impl<D: Destination> Replicator<D> {
                     &mut self.schedule
                 };
                 schedule.failed(&object, error.retry());
+                report.next_try_time = schedule.next_try_of(&object);
             }
         }
         report

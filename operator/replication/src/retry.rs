@@ -193,6 +193,12 @@ impl Schedule {
             .is_none_or(|waiting| waiting.until <= self.clock.monotonic())
     }
 
+    /// When an object that waits may run again, wall clock.
+    pub(crate) fn next_try_of(&self, object: &ObjectName) -> Option<Timestamp> {
+        let left = self.waiting.get(object)?.until.saturating_sub(self.clock.monotonic());
+        self.clock.now().checked_add(left).ok()
+    }
+
     /// How long until the first waiting object may run; `None` where none waits, zero where one has waited.
     pub fn next_try_in(&self) -> Option<Duration> {
         self.next_try_in_but(|_| false)

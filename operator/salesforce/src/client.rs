@@ -1,8 +1,11 @@
 //! The client: calls, each with a session that is renewed once when it has ended.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -101,7 +104,8 @@ struct Shared {
     password: SecretString,
     clock: SharedClock,
     sessions: Sessions,
-    usage: Mutex<Option<ApiUsage>>,
+    /// What the last answer told, and when it came, on the monotonic clock.
+    usage: Mutex<Option<(ApiUsage, Duration)>>,
     server_clock: Mutex<Option<ServerClock>>,
 }
 
@@ -172,7 +176,23 @@ impl Client {
 
     /// Calls of the whole org in the last 24 hours, as the last answer to any clone told.
     pub fn api_usage(&self) -> Option<ApiUsage> {
-        *self.shared.usage.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.told_usage().map(|(usage, _)| usage)
+    }
+
+    /// The same, told not longer than `most` ago: else asked for by one call of getServerTimestamp. `None` where no answer
+    /// tells it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Client::server_timestamp`], where it has to be asked.
+    pub async fn recent_api_usage(&self, most: Duration) -> Result<Option<ApiUsage>> {
+        let now = self.shared.clock.monotonic();
+        let is_recent = |(_, told): &(ApiUsage, Duration)| now.saturating_sub(*told) <= most;
+        if let Some((usage, _)) = self.shared.told_usage().filter(is_recent) {
+            return Ok(Some(usage));
+        }
+        self.server_timestamp().await?;
+        Ok(self.shared.told_usage().filter(is_recent).map(|(usage, _)| usage))
     }
 
     /// The org that is talked to. Logs in where no session is; no call of the API otherwise.
@@ -413,6 +433,10 @@ impl Client {
 }
 
 impl Shared {
+    fn told_usage(&self) -> Option<(ApiUsage, Duration)> {
+        *self.usage.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn log_in(&self) -> Result<LoginResult> {
         let operation = Operation::Login {
             username: &self.username,
@@ -446,8 +470,9 @@ impl Shared {
         let opened = open(&mut Xml::new(&answer.body), &place);
         match opened {
             Ok((usage, opened)) => {
-                if usage.is_some() {
-                    *self.usage.lock().unwrap_or_else(PoisonError::into_inner) = usage;
+                if let Some(usage) = usage {
+                    let told = (usage, self.clock.monotonic());
+                    *self.usage.lock().unwrap_or_else(PoisonError::into_inner) = Some(told);
                 }
                 match opened {
                     Opened::Fault(fault) => Err(Error::Fault(Box::new(fault))),

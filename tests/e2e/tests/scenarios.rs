@@ -1,5 +1,6 @@
 //! What other tools lose, each as a named test, in PostgreSQL and in SQLite.
 
+mod budget;
 mod conditions;
 mod late;
 mod objects;

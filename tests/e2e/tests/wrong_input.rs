@@ -475,12 +475,6 @@ const NOT_SERVED: &[(&str, &str, &str, &[&str])] = &[
         &["connection.api", "not served", "Soap"],
     ),
     (
-        "a budget",
-        "  connection:\n",
-        "  connection:\n    apiBudgetPercent: 50\n",
-        &["connection.apiBudgetPercent", "not served", "80"],
-    ),
-    (
         "client credentials",
         "auth: {password:",
         "auth: {clientCredentials:",

@@ -132,6 +132,7 @@ impl PlanOutput {
             printer::grouped(calls.calls_per_day),
             printer::count(calls.runs_per_day, "run", "runs")
         ));
+        lines.push(budget(plan.api_budget_percent));
         lines.extend(section("Warnings", &plan.warnings));
         lines.extend(section("Not served by this version", &plan.not_served));
         lines.join("\n")
@@ -220,6 +221,14 @@ fn guard(max_delete_percent: u8) -> String {
             "Deletes     held where more than {percent} % of a table, and 100 rows or half of it, would go within 24 hours"
         ),
     }
+}
+
+/// When runs wait for the calls that others use.
+fn budget(percent: u8) -> String {
+    format!(
+        "API budget  from {percent} % of the org's calls in 24 hours on, used by anybody, all kinds but Incremental wait until fewer \
+         are; from 95 % on that waits too; a run by trigger.manual does not"
+    )
 }
 
 fn indented(text: &str) -> impl Iterator<Item = String> {

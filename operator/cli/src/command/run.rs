@@ -45,6 +45,10 @@ struct RunOutput<'a> {
     report: &'a TickReport,
 }
 
+/// What is said where nothing follows the first tick.
+const ONLY_MANUAL: &str =
+    "the trigger has nothing but manual, which runs once: set interval or schedule to go on, or write --once";
+
 /// Replicates.
 pub(crate) async fn run(arguments: Run, context: &Context) -> Result<Exit, Failure> {
     // Before signals are listened to: standard input may be a terminal, and who waits at it must be able to leave.
@@ -107,6 +111,7 @@ async fn replicate(
         objects: (!wanted.is_empty()).then(|| chosen.iter().cloned().collect()),
         only_due: !once,
         confirm: confirm_deletes.into_iter().collect(),
+        manual: prepared.resource.spec.trigger.manual.is_some(),
         until: None,
     };
     let replicator = prepared.identity.to_string();
@@ -131,9 +136,7 @@ async fn replicate(
         tell_findings(&report, "--once --confirm-deletes", &context.printer);
         tell_errors(&report, &context.printer);
         if !once {
-            context.printer.remark(
-                "the trigger has nothing but manual, which runs once: set interval or schedule to go on, or write --once",
-            );
+            context.printer.remark(ONLY_MANUAL);
         }
         return Ok(Exit::of_tick(&report));
     }

@@ -8,11 +8,15 @@
 
 use std::time::Duration;
 
-use crds::Schedule;
+use crds::{Connection, Schedule};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::object::{ObjectPlan, VerifyBy};
+use super::{
+    findings::Findings,
+    object::{ObjectPlan, VerifyBy},
+};
+use crate::quota;
 
 /// A week, so that a cron line with days of the week is counted with its rest.
 const WEEK: Duration = Duration::from_hours(7 * 24);
@@ -20,6 +24,21 @@ const WEEK: Duration = Duration::from_hours(7 * 24);
 /// A Monday at midnight UTC without a change of clocks in its week: 2026-01-05. Counting a cron line needs some week, and
 /// a plan must not depend on the day it is made.
 const MONDAY: i64 = 1_767_571_200;
+
+/// `apiBudgetPercent`, checked.
+pub(super) fn api_budget_percent(connection: &Connection, findings: &mut Findings<'_>) -> u8 {
+    let most = quota::INCREMENTAL_PERCENT;
+    match u8::try_from(connection.api_budget_percent) {
+        Ok(percent) if (1..=most).contains(&percent) => percent,
+        Ok(_) | Err(_) => {
+            findings.problem(format!(
+                "connection.apiBudgetPercent: {} is no budget in percent of the org's daily calls: write 1 to {most}",
+                connection.api_budget_percent
+            ));
+            most
+        }
+    }
+}
 
 /// API calls that a replicator needs a day, at least. Averages over a week, rounded up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

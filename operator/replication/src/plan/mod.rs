@@ -89,6 +89,8 @@ pub struct Plan {
     pub parallelism: NonZeroUsize,
     /// `maxDeletePercent`, 0 to 100.
     pub max_delete_percent: u8,
+    /// `apiBudgetPercent`, 1 to 95.
+    pub api_budget_percent: u8,
     /// API calls a day.
     pub api_calls: ApiCalls,
     /// What an administrator should know before it shows in the data; each names its object.
@@ -216,6 +218,7 @@ pub fn make(input: Input<'_>) -> Result<Plan, Problems> {
         findings.problem("parallelism: at least 1 is needed");
     }
     let max_delete_percent = periods::max_delete_percent(&spec.consistency, &mut findings);
+    let api_budget_percent = calls::api_budget_percent(&spec.connection, &mut findings);
 
     match (schedule, parallelism) {
         (Some(schedule), Some(parallelism)) if problems.is_empty() => Ok(Plan {
@@ -227,6 +230,7 @@ pub fn make(input: Input<'_>) -> Result<Plan, Problems> {
                 .get(),
             parallelism,
             max_delete_percent,
+            api_budget_percent,
             api_calls: ApiCalls::of(&schedule, &objects),
             objects,
             warnings,

@@ -63,7 +63,8 @@ fn check_connection(connection: &Connection, defaults: &mut Vec<String>, finding
         ca_secret_ref: _,
         auth,
         api,
-        api_budget_percent,
+        // Planned by the module of API calls.
+        api_budget_percent: _,
     } = connection;
     match api {
         BulkApi::Soap => {}
@@ -71,19 +72,6 @@ fn check_connection(connection: &Connection, defaults: &mut Vec<String>, finding
             defaults.push("connection.api Auto: large reads go by SOAP, Bulk is not served yet".to_owned());
         }
         BulkApi::Bulk => refuse("connection.api: Bulk", "reading by the Bulk API", "Soap", findings),
-    }
-    if *api_budget_percent == Connection::DEFAULT_API_BUDGET_PERCENT {
-        defaults.push(format!(
-            "connection.apiBudgetPercent {api_budget_percent}: no run waits for the budget of API calls yet"
-        ));
-    } else {
-        let default = Connection::DEFAULT_API_BUDGET_PERCENT.to_string();
-        refuse(
-            "connection.apiBudgetPercent",
-            "a budget of API calls",
-            &default,
-            findings,
-        );
     }
     let Auth {
         password,

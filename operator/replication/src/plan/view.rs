@@ -24,6 +24,8 @@ pub struct PlanView {
     pub objects: Vec<ObjectView>,
     /// How many percent of a table's rows may be deleted within 24 hours before they are held; 100 switches the guard off.
     pub max_delete_percent: u8,
+    /// From how many percent of the org's daily calls on, used by anybody, all kinds of run but Incremental wait.
+    pub api_budget_percent: u8,
     /// API calls a day.
     pub api_calls: ApiCalls,
     /// What an administrator should know.
@@ -123,6 +125,7 @@ impl PlanView {
             overlap: _,
             parallelism: _,
             max_delete_percent,
+            api_budget_percent,
             api_calls,
             warnings,
             not_served,
@@ -133,6 +136,7 @@ impl PlanView {
                 .map(|object| ObjectView::new(object, api_calls.of_object(object), ddl(object)))
                 .collect(),
             max_delete_percent: *max_delete_percent,
+            api_budget_percent: *api_budget_percent,
             api_calls: *api_calls,
             warnings: warnings.clone(),
             not_served: not_served.clone(),

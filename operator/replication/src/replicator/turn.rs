@@ -30,6 +30,7 @@ use crate::{
     guard::HeldDeletes,
     plan::{Deletes, ObjectName, ObjectPlan},
     progress::{Degradation, Event, RunError, RunKind, RunReport},
+    quota::{self, Allowance, Spent},
     retry::Retries,
     run::{
         Context, Memory, Place, Tally, incremental, initial,
@@ -51,6 +52,7 @@ pub(super) struct Shared<D> {
     pub(super) environment: Environment,
     pub(super) overlap: Duration,
     pub(super) max_delete_percent: u8,
+    pub(super) api_budget_percent: u8,
 }
 
 /// One object's turn.
@@ -65,6 +67,8 @@ pub(super) struct Turn {
     pub(super) degraded: Vec<Degradation>,
     /// Long kinds wait after a failure.
     pub(super) long_waits: bool,
+    /// Set where a person wants it now: no run waits for the budget of API calls.
+    pub(super) manual: Arc<AtomicBool>,
     /// Set when an Incremental is due while a long run is under way.
     pub(super) due: Arc<AtomicBool>,
     /// Set when the plan is not the resource's any more: a listing ends where it is.
@@ -197,6 +201,10 @@ impl<D: Destination> Shared<D> {
                 .flat_map(|known| &known.in_use)
                 .map(|in_use| degraded_column(&turn.plan, in_use)),
         );
+        // An Incremental that went on while others would wait.
+        if *kind == RunKind::Incremental && outcome.is_ok() {
+            degraded.extend(self.near_quota(turn));
+        }
         RunReport {
             object: turn.plan.object.to_string(),
             table: turn.plan.table.to_string(),
@@ -221,7 +229,29 @@ impl<D: Destination> Shared<D> {
                 .and_then(|state| needs::change(&turn.plan, state)),
             degraded,
             error: outcome.as_ref().err().map(RunError::from),
+            next_try_time: None,
         }
+    }
+
+    fn allowance(&self, turn: &Turn) -> Allowance {
+        if turn.manual.load(Ordering::Relaxed) {
+            Allowance::All
+        } else {
+            Allowance::Budget(self.api_budget_percent)
+        }
+    }
+
+    /// What waits while an Incremental goes on.
+    fn near_quota(&self, turn: &Turn) -> Option<Degradation> {
+        let Spent { used, limit, percent } = self.allowance(turn).spent(RunKind::Verify, self.client.api_usage())?;
+        Some(Degradation {
+            reason: "QuotaNear",
+            message: format!(
+                "{used} of the org's {limit} API calls in 24 hours are used, by anybody: from {percent} % on \
+                 (connection.apiBudgetPercent) first loads and comparisons wait, and from {} % on everything does",
+                quota::INCREMENTAL_PERCENT.max(percent)
+            ),
+        })
     }
 
     /// A turn that did not begin, since an earlier one was refused by Salesforce for its credentials.
@@ -286,7 +316,12 @@ enum After {
 impl After {
     fn of(error: &Error) -> Self {
         match error {
-            Error::Cancelled | Error::Fenced { .. } | Error::Database { .. } | Error::Internal(_) => Self::Over,
+            // The other long kinds would wait as well.
+            Error::Cancelled
+            | Error::Fenced { .. }
+            | Error::Database { .. }
+            | Error::Budget { .. }
+            | Error::Internal(_) => Self::Over,
             error if error.kind() == ErrorKind::Credentials => Self::Over,
             Error::Salesforce(_)
             | Error::Plan(_)
@@ -330,7 +365,11 @@ impl<D: Destination> Taken<'_, D> {
             Need::Long(memory) => self.known(memory),
             Need::Initial(_) | Need::Incremental { .. } | Need::Verify { .. } | Need::Listing { .. } => {
                 measure.kind = need.kind();
-                let done = self.unless_cancelled(self.first(&measure, &mut table, need)).await;
+                let first = async {
+                    self.is_allowed(measure.kind).await?;
+                    self.first(&measure, &mut table, need).await
+                };
+                let done = self.unless_cancelled(first).await;
                 match self.end(&measure, done) {
                     Some(known) => known,
                     None => return,
@@ -379,6 +418,20 @@ impl<D: Destination> Taken<'_, D> {
                 }
             }
         }
+    }
+
+    /// # Errors
+    /// [`Error::Budget`] where a run of the kind has to wait.
+    async fn is_allowed(&self, kind: RunKind) -> Result<()> {
+        let shared = self.shared;
+        let spent = shared.allowance(self.turn).spent_now(kind, &shared.client).await;
+        spent.map_or(Ok(()), |spent| {
+            Err(Error::Budget {
+                object: self.turn.plan.object.clone(),
+                kind,
+                spent,
+            })
+        })
     }
 
     fn known(&self, memory: Memory) -> Known {
@@ -556,7 +609,11 @@ impl<D: Destination> Taken<'_, D> {
                 Err(error) => break error,
             };
             measure.kind = need.kind();
-            let performed = self.unless_cancelled(self.perform(&measure, table, need, begin)).await;
+            let perform = async {
+                self.is_allowed(measure.kind).await?;
+                self.perform(&measure, table, need, begin).await
+            };
+            let performed = self.unless_cancelled(perform).await;
             match performed {
                 Ok(Performed::Done(memory, in_use)) => {
                     let mut former = known.clone();
@@ -577,15 +634,17 @@ impl<D: Destination> Taken<'_, D> {
                     begin.beyond = true;
                 }
                 Ok(Performed::Yielded(memory)) => {
-                    self.turn.due.store(false, Ordering::Relaxed);
                     known.memory = memory;
                     if self.turn.outdated.load(Ordering::Relaxed) {
                         // The next turn goes on by the new plan.
                         break Error::Cancelled;
                     }
-                    match self.incremental_between(table, &known).await {
-                        Some(after) => known = after,
-                        None => break Error::Cancelled,
+                    // It makes room for the Incremental of its object, or for others who need the org's calls.
+                    if self.turn.due.swap(false, Ordering::Relaxed) {
+                        match self.incremental_between(table, &known).await {
+                            Some(after) => known = after,
+                            None => break Error::Cancelled,
+                        }
                     }
                 }
                 Err(error) => break error,
@@ -601,6 +660,7 @@ impl<D: Destination> Taken<'_, D> {
         let mut measure = self.shared.measure(RunKind::Incremental);
         measure.state = Some(known.memory.state.clone());
         let work = async {
+            self.is_allowed(RunKind::Incremental).await?;
             let need = needs::of(RunKind::Incremental, &self.turn.plan, &known.memory)?;
             match self.perform(&measure, table, need, FIRST).await? {
                 Performed::Done(memory, _) => self.settle(table, memory, Some(known.clone()), &measure).await,
@@ -633,6 +693,7 @@ impl<D: Destination> Taken<'_, D> {
             started: environment.clock.now(),
             slot: &self.slot,
             due: &self.turn.due,
+            allowance: self.shared.allowance(self.turn),
         };
         context.tell(&Event::Started);
         let done = |memory| Performed::Done(memory, Vec::new());

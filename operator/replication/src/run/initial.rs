@@ -152,6 +152,9 @@ async fn load_rows<T: ObjectTable>(
             segment::Filled::Broken(error) => return Err(error),
         }
         context.pause().await;
+        if next.is_some() {
+            context.within_budget()?;
+        }
     }
     Ok(())
 }

@@ -31,6 +31,7 @@ use crate::{
     destination::ObjectTable,
     plan::{ObjectName, ObjectPlan},
     progress::{Drift, Event, Observer, RunKind},
+    quota::Allowance,
     soql::Shape,
     source::Feed,
     state::{Counts, State},
@@ -67,6 +68,8 @@ pub(crate) struct Context<'run> {
     pub(crate) slot: &'run Slot,
     /// An Incremental of the object is due, which a long run makes room for.
     pub(crate) due: &'run AtomicBool,
+    /// How many of the org's API calls it may find used.
+    pub(crate) allowance: Allowance,
 }
 
 /// A place among those who wait for the right to run.
@@ -192,9 +195,24 @@ impl Context<'_> {
         self.slot.pass_on().await;
     }
 
-    /// Whether a listing has to make room for the Incremental of its own object.
+    /// Whether a listing has to make room: for the Incremental of its own object, or for others who need the org's calls.
     pub(crate) fn must_yield(&self) -> bool {
-        self.due.load(Ordering::Relaxed)
+        self.due.load(Ordering::Relaxed) || self.within_budget().is_err()
+    }
+
+    /// Between two segments of a long run, by what its own calls were told.
+    ///
+    /// # Errors
+    /// [`Error::Budget`] where the rest has to wait.
+    pub(crate) fn within_budget(&self) -> Result<()> {
+        let usage = self.feed.client().api_usage();
+        self.allowance.spent(self.kind, usage).map_or(Ok(()), |spent| {
+            Err(Error::Budget {
+                object: self.plan.object.clone(),
+                kind: self.kind,
+                spent,
+            })
+        })
     }
 
     /// An error of Salesforce's that ended the run; a field or an object that is gone is told with the object's name.

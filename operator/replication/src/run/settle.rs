@@ -199,7 +199,11 @@ impl<'a, 'run, T: ObjectTable> Segments<'a, 'run, T> {
     pub(crate) async fn settle(&mut self, checkpoint: &Checkpoint, ids: &[String]) -> Result<Settled> {
         let context = self.context;
         let mut settled = Settled::default();
-        for chunk in ids.chunks(context.whole.ids_at_once()) {
+        for (number, chunk) in ids.chunks(context.whole.ids_at_once()).enumerate() {
+            // Of some hundred Ids the second hundred may wait; what is settled is so when they are looked at again.
+            if number > 0 && context.kind.is_long() {
+                context.within_budget()?;
+            }
             let mut absent: BTreeSet<&str> = chunk.iter().map(String::as_str).collect();
             let mut reader = Reader::among(context, Arc::clone(&context.whole), "Id", chunk);
             while let Some(batch) = self.next(&mut reader, checkpoint).await? {

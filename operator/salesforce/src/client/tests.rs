@@ -106,6 +106,36 @@ impl RecordSink for Count {
     }
 }
 
+#[tokio::test]
+async fn usage_that_is_old_is_asked_for_again() {
+    let used = Arc::new(AtomicU64::new(6));
+    let told = Arc::clone(&used);
+    let server = Server::start(with_login(move |_| {
+        let current = format!("<current>{}</current>", told.load(Ordering::Relaxed));
+        let reply = envelope(
+            "<getServerTimestampResponse><result><timestamp>2026-11-10T09:00:00.000Z</timestamp></result>\
+             </getServerTimestampResponse>",
+        );
+        Reply::xml(200, &reply.replace("<current>6</current>", &current))
+    }))
+    .await;
+    let (client, clock) = clocked(&server);
+    let usage = |used| Some(ApiUsage { used, limit: 5000 });
+    let minute = Duration::from_mins(1);
+    assert_eq!(
+        client.recent_api_usage(minute).await.unwrap(),
+        usage(6),
+        "nothing was told yet"
+    );
+    used.store(9, Ordering::Relaxed);
+    clock.advance(minute);
+    assert_eq!(client.recent_api_usage(minute).await.unwrap(), usage(6));
+    assert_eq!(client.calls(), 1);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(client.recent_api_usage(minute).await.unwrap(), usage(9));
+    assert_eq!(client.calls(), 2);
+}
+
 async fn query(client: &Client) -> Result<u64> {
     client
         .query(QueryScope::All, "SELECT Id FROM Contact")

@@ -505,8 +505,8 @@ fn connections_that_are_not_served() {
             "connection.api: Bulk: reading by the Bulk API is not served",
         ),
         (
-            connection(json!({"apiBudgetPercent": 50})),
-            "connection.apiBudgetPercent: a budget of API calls is not served",
+            connection(json!({"apiBudgetPercent": 96})),
+            "connection.apiBudgetPercent: 96 is no budget in percent of the org's daily calls: write 1 to 95",
         ),
         (
             connection(json!({"auth": {"clientCredentials": {"secretRef": {"name": "a"}}}})),
@@ -612,7 +612,7 @@ fn a_default_that_is_written_out_is_taken() {
     );
     let plan = fixture::make_with(&spec, &fixture::schema(), fixture::POSTGRES).unwrap();
     assert_eq!(plan.api_calls.runs_per_day, 96);
-    assert_eq!(plan.max_delete_percent, 10);
+    assert_eq!((plan.max_delete_percent, plan.api_budget_percent), (10, 80));
 }
 
 #[test]

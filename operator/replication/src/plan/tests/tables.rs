@@ -579,7 +579,6 @@ fn defaults_that_are_not_served_are_listed() {
         plan.not_served,
         [
             "connection.api Auto: large reads go by SOAP, Bulk is not served yet",
-            "connection.apiBudgetPercent 80: no run waits for the budget of API calls yet",
             "phoneNumbers: there is no table of numbers in E.164 yet; phone columns hold what Salesforce has",
         ]
     );
@@ -595,7 +594,7 @@ fn defaults_that_are_not_served_are_listed() {
         }),
     );
     let plan = fixture::make_with(&off, &fixture::schema(), fixture::POSTGRES).unwrap();
-    assert_eq!(plan.not_served.len(), 2, "{:?}", plan.not_served);
+    assert_eq!(plan.not_served.len(), 1, "{:?}", plan.not_served);
     assert_eq!(
         (
             plan.overlap.as_secs(),
