@@ -1,1 +1,3 @@
 //! The operator: reconciles `SalesforceReplicator` resources and supervises their workers.
+
+pub mod election;
