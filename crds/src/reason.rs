@@ -10,7 +10,6 @@ macro_rules! reasons {
     ($($(#[$doc:meta])+ $name:ident,)+) => {
         /// Why a condition is as it is; event reasons and metric labels are the same words.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[non_exhaustive]
         pub enum Reason {
             $($(#[$doc])+ $name,)+
         }
@@ -41,6 +40,8 @@ reasons! {
     AsExpected,
 
     // What goes on.
+    /// Nothing is known yet.
+    Pending,
     /// A first load is under way; tables are partial.
     InitialRun,
     /// Columns, conditions or tables changed, and the rows are being brought to it.

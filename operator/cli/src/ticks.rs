@@ -1,33 +1,17 @@
-//! Tick after tick, by the trigger.
-//!
-//! Ticks go from start to start. A tick that is due while another runs is not lost and not queued: when the running one
-//! ends, one tick stands for all that were due. Between ticks an object that failed is tried again when its error says
-//! so, alone. An object that failed for what the resource asks for (a field that is gone, say) would fail again with the
-//! plan that it failed with, so the org is described and the plan made again before it is tried. Waiting is done in short stretches against the wall clock, since a laptop that slept, or a clock that was
-//! set, must not move a schedule of "every day at six"; an interval is measured on the monotonic clock, which nobody sets.
+//! Tick after tick, by the trigger, until somebody stops it: a [`Timetable`] says when, and this loop waits for it.
 
-use std::{collections::BTreeSet, future::Future, time::Duration};
+use std::{collections::BTreeSet, future::Future, sync::Arc, time::Duration};
 
 use crds::{SalesforceReplicatorSpec, Schedule};
-use jiff::Timestamp;
 use replication::{
     connect::Session,
-    progress::RunReport,
     replicator::{TickReport, TickRequest},
+    timetable::{Due, Timetable},
 };
-use salesforce::{ErrorKind, clock::Clock};
+use salesforce::clock::SharedClock;
 use tokio_util::sync::CancellationToken;
 
 use crate::failure::Failure;
-
-/// The longest stretch of waiting after which the wall clock is looked at again.
-const STRETCH: Duration = Duration::from_secs(30);
-
-/// How long the next tick may be waited for at least: a tick that is due by now has time to begin.
-const SHORTEST: Duration = Duration::from_secs(1);
-
-/// How old a describe may be (design 6.8): fields are added, and permissions change, without a word.
-const DESCRIBED: Duration = Duration::from_hours(1);
 
 /// What can be run tick by tick.
 pub(crate) trait Ticking {
@@ -82,44 +66,37 @@ pub(crate) async fn go_on(
     ticking: &mut impl Ticking,
     schedule: &Schedule,
     regular: &TickRequest,
-    clock: &dyn Clock,
+    clock: &SharedClock,
     cancel: &CancellationToken,
     mut tell: impl FnMut(&TickReport) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut last = Start::now(clock);
-    let mut planned = clock.monotonic();
+    let mut timetable = Timetable::new(schedule.clone(), Arc::clone(clock));
     let mut request = regular.clone();
     // A person wanted the first one.
     let regular = TickRequest {
         manual: false,
         ..regular.clone()
     };
-    let mut outdated = BTreeSet::new();
     loop {
-        // A load or a listing that takes longer goes on beside the next ticks.
-        let until_next = last.until_next(schedule, clock);
-        request.until = until_next.map(|left| clock.monotonic().saturating_add(left.max(SHORTEST)));
+        request.until = timetable.until();
         let report = Box::pin(ticking.tick(&request, cancel)).await;
         tell(&report)?;
-        note_outdated(&mut outdated, &report);
+        timetable.note(&report);
         let due = loop {
             if cancel.is_cancelled() {
                 return Ok(());
             }
-            match next(last.until_next(schedule, clock), ticking.next_try_in()) {
-                Next::Tick => break Next::Tick,
-                Next::Retry => break Next::Retry,
-                Next::Wait(wait) => tokio::select! {
+            match timetable.due(ticking.next_try_in()) {
+                Due::Wait(wait) => tokio::select! {
                     biased;
                     () = cancel.cancelled() => {}
-                    () = clock.sleep(wait.min(STRETCH)) => {}
+                    () = clock.sleep(wait) => {}
                 },
+                due => break due,
             }
         };
-        let is_old = clock.monotonic().saturating_sub(planned) >= DESCRIBED;
-        let is_new = report.runs.iter().any(is_invalid);
-        if is_old || is_new || !outdated.is_disjoint(&ticking.waited()) {
-            planned = clock.monotonic();
+        if timetable.wants_plan(&ticking.waited()) {
+            timetable.planned();
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Ok(()),
@@ -131,82 +108,15 @@ pub(crate) async fn go_on(
             }
         }
         request = match due {
-            Next::Tick | Next::Wait(_) => {
-                last = Start::now(clock);
+            Due::Tick | Due::Wait(_) => {
+                timetable.start();
                 regular.clone()
             }
-            Next::Retry => TickRequest {
+            Due::Retry => TickRequest {
                 objects: Some(ticking.waited()),
                 ..regular.clone()
             },
         };
-    }
-}
-
-/// Whether a run failed for what the resource asks for: a new plan may ask for something else.
-fn is_invalid(run: &RunReport) -> bool {
-    run.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Invalid)
-}
-
-/// Keeps the objects whose last run failed for what the resource asks for (design 6.10).
-fn note_outdated(outdated: &mut BTreeSet<String>, report: &TickReport) {
-    for run in &report.runs {
-        if is_invalid(run) {
-            outdated.insert(run.object.clone());
-        } else {
-            outdated.remove(&run.object);
-        }
-    }
-}
-
-/// What is to be done now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Next {
-    /// A tick of all objects, those that failed and have waited among them.
-    Tick,
-    /// A tick of those alone.
-    Retry,
-    /// Nothing, for so long.
-    Wait(Duration),
-}
-
-fn next(until_tick: Option<Duration>, until_retry: Option<Duration>) -> Next {
-    match (until_tick, until_retry) {
-        (Some(Duration::ZERO), _) => Next::Tick,
-        (_, Some(Duration::ZERO)) => Next::Retry,
-        (until_tick, until_retry) => {
-            Next::Wait([until_tick, until_retry].into_iter().flatten().min().unwrap_or(STRETCH))
-        }
-    }
-}
-
-/// When a tick started, on both clocks.
-#[derive(Debug, Clone, Copy)]
-struct Start {
-    wall: Timestamp,
-    monotonic: Duration,
-}
-
-impl Start {
-    fn now(clock: &dyn Clock) -> Self {
-        Self {
-            wall: clock.now(),
-            monotonic: clock.monotonic(),
-        }
-    }
-
-    /// How long until the next tick is due. Zero for a time that has passed, `None` for never.
-    fn until_next(self, schedule: &Schedule, clock: &dyn Clock) -> Option<Duration> {
-        match schedule {
-            Schedule::Interval(interval) => {
-                Some(interval.saturating_sub(clock.monotonic().saturating_sub(self.monotonic)))
-            }
-            Schedule::Cron(_) => {
-                let due = schedule.next_after(self.wall)?;
-                Some(Duration::try_from(due.duration_since(clock.now())).unwrap_or(Duration::ZERO))
-            }
-            Schedule::Manual => None,
-        }
     }
 }
 
@@ -215,8 +125,12 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use crds::Trigger;
-    use replication::progress::{RunError, RunKind};
-    use salesforce::clock::Sleep;
+    use jiff::Timestamp;
+    use replication::progress::{RunError, RunKind, RunReport};
+    use salesforce::{
+        ErrorKind,
+        clock::{Clock, Sleep},
+    };
 
     use super::*;
 
@@ -233,10 +147,6 @@ mod tests {
             let mut both = self.0.lock().unwrap();
             let passed = Duration::from_secs(seconds);
             *both = (both.0 + passed, both.1 + passed);
-        }
-
-        fn set_wall(&self, text: &str) {
-            self.0.lock().unwrap().0 = text.parse().unwrap();
         }
     }
 
@@ -351,7 +261,7 @@ mod tests {
             &mut fake,
             schedule,
             &regular,
-            clock.as_ref(),
+            &(Arc::clone(&clock) as SharedClock),
             &CancellationToken::new(),
             tell,
         )
@@ -420,27 +330,5 @@ mod tests {
     async fn without_a_schedule_only_what_failed_is_tried_again() {
         let found = starts(&Schedule::Manual, &[(1, Some(100)), (1, None)]).await;
         assert_eq!(found, ["10:00:00!", "10:01:41*"]);
-    }
-
-    #[test]
-    fn a_wall_clock_that_is_set_moves_no_interval_and_a_machine_that_slept_runs_at_once() {
-        let clock = Virtual::at("2026-11-24T05:59:00Z");
-        let start = Start::now(clock.as_ref());
-        let every_minute = Schedule::Interval(Duration::from_mins(1));
-        let trigger = Trigger {
-            schedule: Some("0 6 * * *".into()),
-            ..Trigger::default()
-        };
-        let daily = Schedule::new(&trigger).unwrap();
-        clock.set_wall("2026-11-26T07:00:00Z");
-        assert_eq!(
-            start.until_next(&every_minute, clock.as_ref()),
-            Some(Duration::from_mins(1))
-        );
-        assert_eq!(start.until_next(&daily, clock.as_ref()), Some(Duration::ZERO));
-        assert_eq!(
-            Start::now(clock.as_ref()).until_next(&daily, clock.as_ref()),
-            Some(Duration::from_hours(23))
-        );
     }
 }

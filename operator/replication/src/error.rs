@@ -130,6 +130,12 @@ pub enum Error {
     /// Something that this version does not do yet.
     #[error("{0}")]
     NotServed(String),
+    /// A run panicked; what was committed stays.
+    #[error("{object}: the run panicked, which is a defect of this program: the log has its place; please report it")]
+    Panicked {
+        /// The object.
+        object: ObjectName,
+    },
     /// The run was cancelled; what was committed stays.
     #[error("cancelled")]
     Cancelled,
@@ -177,7 +183,7 @@ impl Error {
             Self::Secret { .. } => ErrorKind::Credentials,
             Self::Budget { .. } => ErrorKind::Quota,
             Self::Database { kind, .. } => *kind,
-            Self::Value { .. } | Self::Internal(_) => ErrorKind::Fatal,
+            Self::Value { .. } | Self::Panicked { .. } | Self::Internal(_) => ErrorKind::Fatal,
             Self::RowsMissing { .. } | Self::RowsExist { .. } | Self::Fenced { .. } | Self::Cancelled => {
                 ErrorKind::Transient
             }
@@ -201,6 +207,7 @@ impl Error {
             | Self::Fenced { .. }
             | Self::Budget { .. }
             | Self::NotServed(_)
+            | Self::Panicked { .. }
             | Self::Cancelled
             | Self::Internal(_) => self.kind().retry(),
         }
@@ -226,6 +233,7 @@ impl Error {
             Self::RowsExist { .. } => "DatabaseError",
             Self::Budget { .. } => "QuotaExhausted",
             Self::Fenced { .. } => "Fenced",
+            Self::Panicked { .. } => "RunPanicked",
             Self::Cancelled => "Cancelled",
             Self::Internal(_) => "InternalError",
         }
@@ -248,6 +256,7 @@ impl Error {
             | Self::Fenced { .. }
             | Self::Budget { .. }
             | Self::NotServed(_)
+            | Self::Panicked { .. }
             | Self::Cancelled
             | Self::Internal(_) => self.to_string(),
         }

@@ -5,7 +5,7 @@
 //! [`state`].
 //!
 //! [`connect`] goes the whole way from a resource to something that can run, [`replicator`] runs it tick by tick,
-//! [`retry`] says when to try again and [`progress`] what to tell meanwhile.
+//! [`timetable`] says when a tick is due, [`retry`] when to try again, and [`progress`] what to tell meanwhile.
 
 pub mod batch;
 pub mod budget;
@@ -19,6 +19,7 @@ pub mod progress;
 pub mod replicator;
 pub mod retry;
 pub mod state;
+pub mod timetable;
 pub mod value;
 pub mod visibility;
 

@@ -50,7 +50,7 @@ use crate::{
     progress::{Degradation, Observer, RunError, RunKind, RunReport},
     quota::Allowance,
     retry::{Randomness, Retries, Schedule, SystemRandomness},
-    run::Place,
+    run::{Place, Slots},
     state::{Owner, State},
 };
 
@@ -86,6 +86,29 @@ pub struct Environment {
     pub observer: Arc<dyn Observer>,
     /// Sizes.
     pub tuning: Tuning,
+    /// Runs at once of all replicators that share this; `None` leaves it to each one's `parallelism`.
+    pub active_runs: Option<Arc<Semaphore>>,
+    /// Whether this process may claim objects.
+    pub leadership: Arc<dyn Leadership>,
+    /// Once this is cancelled, runs end with the segment that is open, and none begins.
+    pub ending: CancellationToken,
+}
+
+/// Says whether this process may claim objects. One that has lost its right would otherwise take them from its successor
+/// (design 6.9). Asked before the state of an object is read, so an implementation answers at once.
+pub trait Leadership: std::fmt::Debug + Send + Sync + 'static {
+    /// Whether the right is held at this moment.
+    fn is_held(&self) -> bool;
+}
+
+/// Always may: a process that nobody else stands by for.
+#[derive(Debug, Clone, Copy)]
+pub struct Unrivalled;
+
+impl Leadership for Unrivalled {
+    fn is_held(&self) -> bool {
+        true
+    }
 }
 
 /// Sizes that are right by default, and that measurements and tests may change.
@@ -154,7 +177,7 @@ pub struct Replicator<D: Destination> {
     shared: Arc<Shared<D>>,
     plans: Vec<Arc<ObjectPlan>>,
     degraded: BTreeMap<ObjectName, Vec<Degradation>>,
-    slots: Arc<Semaphore>,
+    slots: Slots,
     known: BTreeMap<ObjectName, Known>,
     schedule: Schedule,
     /// Which objects wait with their long kinds after one of them failed.
@@ -184,6 +207,9 @@ impl Environment {
             budget: ByteBudget::default(),
             observer,
             tuning: Tuning::default(),
+            active_runs: None,
+            leadership: Arc::new(Unrivalled),
+            ending: CancellationToken::new(),
         }
     }
 }
@@ -214,6 +240,7 @@ impl<D: Destination> Replicator<D> {
         } = parts;
         let schedule = || Schedule::new(Arc::clone(&environment.clock), Arc::clone(&environment.random));
         let (schedule, long_schedule) = (schedule(), schedule());
+        let slots = Slots::new(settings.parallelism, environment.active_runs.clone());
         #[expect(
             clippy::disallowed_methods,
             reason = "reports of runs, a few for each tick, and never rows; a run must not wait for the next tick to tell"
@@ -231,7 +258,7 @@ impl<D: Destination> Replicator<D> {
             }),
             plans,
             degraded,
-            slots: Arc::new(Semaphore::new(settings.parallelism.max(1))),
+            slots,
             known: BTreeMap::new(),
             schedule,
             long_schedule,
@@ -446,6 +473,7 @@ impl<D: Destination> Replicator<D> {
         let ready = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(Error::Cancelled),
+            () = self.shared.environment.ending.cancelled() => return Err(Error::Cancelled),
             ready = Box::pin(ready) => ready?,
         };
         if let Some(retired) = ready {

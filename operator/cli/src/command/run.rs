@@ -161,7 +161,7 @@ async fn replicate(
         &mut planned,
         &schedule,
         &request,
-        context.clock.as_ref(),
+        &context.clock,
         token,
         tell,
     ))

@@ -145,6 +145,7 @@ impl<D: Destination> Shared<D> {
         let slot = tokio::select! {
             biased;
             () = turn.cancel.cancelled() => return,
+            () = self.environment.ending.cancelled() => return,
             slot = place.wait() => slot,
         };
         let refused = turn.refused.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -266,10 +267,8 @@ impl<D: Destination> Shared<D> {
 
     /// A turn whose task panicked.
     pub(super) fn broken(&self, turn: &Turn) -> Ended {
-        let error = Error::Internal(format!(
-            "the run of {} panicked; the log has its place, which is what a report of this defect needs",
-            turn.plan.object
-        ));
+        let object = turn.plan.object.clone();
+        let error = Error::Panicked { object };
         Ended {
             object: turn.plan.object.clone(),
             report: self.unstarted(turn, RunError::from(&error)),
@@ -321,6 +320,7 @@ impl After {
             | Error::Fenced { .. }
             | Error::Database { .. }
             | Error::Budget { .. }
+            | Error::Panicked { .. }
             | Error::Internal(_) => Self::Over,
             error if error.kind() == ErrorKind::Credentials => Self::Over,
             Error::Salesforce(_)
@@ -478,6 +478,12 @@ impl<D: Destination> Taken<'_, D> {
     async fn open(&self, seen: &mut Option<State>, token: Option<&str>) -> Result<(D::Table, Option<State>)> {
         let plan = &self.turn.plan;
         let shared = self.shared;
+        if !shared.environment.leadership.is_held() {
+            // Another process may write now. Whoever read the state before this moment finds another epoch when it claims.
+            return Err(Error::Fenced {
+                object: plan.object.clone(),
+            });
+        }
         let mut table = shared.destination.open(Arc::clone(plan), shared.owner.clone()).await?;
         let mut state = table.read_state().await?;
         seen.clone_from(&state);
@@ -582,6 +588,9 @@ impl<D: Destination> Taken<'_, D> {
     /// The next long kind that is due.
     async fn due(&self, known: &Known, tried: &[RunKind]) -> Option<RunKind> {
         let shared = self.shared;
+        if shared.environment.ending.is_cancelled() {
+            return None;
+        }
         match self.turn.asked {
             Some(RunKind::Initial | RunKind::Incremental) => None,
             Some(asked) => (!tried.contains(&asked)).then_some(asked),
@@ -694,6 +703,7 @@ impl<D: Destination> Taken<'_, D> {
             slot: &self.slot,
             due: &self.turn.due,
             allowance: self.shared.allowance(self.turn),
+            ending: &environment.ending,
         };
         context.tell(&Event::Started);
         let done = |memory| Performed::Done(memory, Vec::new());

@@ -151,7 +151,7 @@ async fn load_rows<T: ObjectTable>(
             segment::Filled::End => {}
             segment::Filled::Broken(error) => return Err(error),
         }
-        context.pause().await;
+        context.pause().await?;
         if next.is_some() {
             context.within_budget()?;
         }

@@ -200,7 +200,7 @@ impl Pass<'_, '_> {
             if ended {
                 return Ok(true);
             }
-            context.pause().await;
+            context.pause().await?;
             if context.must_yield() {
                 return Ok(false);
             }
@@ -252,7 +252,7 @@ impl Pass<'_, '_> {
             if ended {
                 return Ok(true);
             }
-            context.pause().await;
+            context.pause().await?;
             if context.must_yield() {
                 return Ok(false);
             }

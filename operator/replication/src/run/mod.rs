@@ -24,6 +24,7 @@ use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use salesforce::clock::SharedClock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error, Result,
@@ -70,59 +71,93 @@ pub(crate) struct Context<'run> {
     pub(crate) due: &'run AtomicBool,
     /// How many of the org's API calls it may find used.
     pub(crate) allowance: Allowance,
+    /// The run is to end with the segment that is open.
+    pub(crate) ending: &'run CancellationToken,
+}
+
+/// Rights to run: those of one replicator, of which there are as many as `parallelism`, and beside them those of the whole
+/// process, where it has a limit. Cloning shares both.
+#[derive(Debug, Clone)]
+pub(crate) struct Slots {
+    own: Arc<Semaphore>,
+    process: Option<Arc<Semaphore>>,
+}
+
+impl Slots {
+    pub(crate) fn new(parallelism: usize, process: Option<Arc<Semaphore>>) -> Self {
+        Self {
+            own: Arc::new(Semaphore::new(parallelism.max(1))),
+            process,
+        }
+    }
+
+    /// Waits for both. In this order everywhere: whoever holds a right of the process waits for nothing.
+    async fn acquire(self) -> Rights {
+        // The semaphores are never closed.
+        let own = self.own.acquire_owned().await.ok();
+        let process = match self.process {
+            Some(process) => process.acquire_owned().await.ok(),
+            None => None,
+        };
+        Rights {
+            _own: own,
+            _process: process,
+        }
+    }
+}
+
+/// Held while a run works.
+#[derive(Debug)]
+struct Rights {
+    _own: Option<OwnedSemaphorePermit>,
+    _process: Option<OwnedSemaphorePermit>,
 }
 
 /// A place among those who wait for the right to run.
 pub(crate) struct Place {
-    all: Arc<Semaphore>,
-    waiting: Pin<Box<dyn Future<Output = Option<OwnedSemaphorePermit>> + Send>>,
+    all: Slots,
+    waiting: Pin<Box<dyn Future<Output = Rights> + Send>>,
 }
 
 impl Place {
     /// Takes the next place, behind those that were taken before.
-    pub(crate) fn take(all: &Arc<Semaphore>) -> Self {
-        // The semaphore is never closed.
-        let acquired = Arc::clone(all).acquire_owned();
-        let mut waiting: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(async { acquired.await.ok() });
+    pub(crate) fn take(all: &Slots) -> Self {
+        let mut waiting: Pin<Box<dyn Future<Output = Rights> + Send>> = Box::pin(all.clone().acquire());
         // A place is taken by the first look, and looks that come later keep it.
-        match waiting.as_mut().now_or_never() {
-            Some(slot) => Self {
-                all: Arc::clone(all),
-                waiting: Box::pin(std::future::ready(slot)),
-            },
-            None => Self {
-                all: Arc::clone(all),
-                waiting,
-            },
+        if let Some(rights) = waiting.as_mut().now_or_never() {
+            waiting = Box::pin(std::future::ready(rights));
+        }
+        Self {
+            all: all.clone(),
+            waiting,
         }
     }
 
     /// Waits for its turn.
     pub(crate) async fn wait(self) -> Slot {
-        let own = self.waiting.await;
+        let rights = self.waiting.await;
         Slot {
             all: self.all,
-            own: std::sync::Mutex::new(own),
+            rights: std::sync::Mutex::new(Some(rights)),
         }
     }
 }
 
-/// The right to run beside others, of which there are as many as `parallelism`.
+/// The right to run beside others.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    all: Arc<Semaphore>,
-    own: std::sync::Mutex<Option<OwnedSemaphorePermit>>,
+    all: Slots,
+    rights: std::sync::Mutex<Option<Rights>>,
 }
 
 impl Slot {
     /// Lets those run who have waited longer. A load of hours thus never holds up the Incremental of another object for
     /// longer than one of its segments takes.
     pub(crate) async fn pass_on(&self) {
-        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner).take();
-        drop(own);
-        // The semaphore is never closed.
-        let again = Arc::clone(&self.all).acquire_owned().await.ok();
-        *self.own.lock().unwrap_or_else(PoisonError::into_inner) = again;
+        let rights = self.rights.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(rights);
+        let again = self.all.clone().acquire().await;
+        *self.rights.lock().unwrap_or_else(PoisonError::into_inner) = Some(again);
     }
 }
 
@@ -191,8 +226,15 @@ impl Context<'_> {
     }
 
     /// Between two segments of a long run: others may run.
-    pub(crate) async fn pause(&self) {
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] where the run is to end here.
+    pub(crate) async fn pause(&self) -> Result<()> {
+        if self.ending.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
         self.slot.pass_on().await;
+        Ok(())
     }
 
     /// Whether a listing has to make room: for the Incremental of its own object, or for others who need the org's calls.

@@ -227,7 +227,7 @@ impl<'a, 'run, T: ObjectTable> Segments<'a, 'run, T> {
                 // With no segment open, which others might wait for: who waits for the right to run holds nothing.
                 RunKind::Verify | RunKind::Reconcile | RunKind::Refresh => {
                     self.commit(checkpoint).await?;
-                    context.pause().await;
+                    context.pause().await?;
                 }
             }
         }

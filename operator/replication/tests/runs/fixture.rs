@@ -253,14 +253,16 @@ impl Bench {
             adopt: None,
             sqlite_directory: self.directory.path().to_owned(),
             environment: Environment {
-                clock: Arc::<TestClock>::clone(&self.clock),
                 random: Arc::new(Longest),
                 budget: self.budget.clone(),
-                observer: Arc::<Recorder>::clone(&self.recorder),
                 tuning: Tuning {
                     segment_rows: self.segment_rows,
                     page_rows: Some(PAGE_ROWS),
                 },
+                ..Environment::new(
+                    Arc::<TestClock>::clone(&self.clock),
+                    Arc::<Recorder>::clone(&self.recorder),
+                )
             },
         }
     }

@@ -2,6 +2,7 @@
 
 mod breaks;
 mod consistency;
+mod ending;
 mod faults;
 mod fixture;
 mod incremental;

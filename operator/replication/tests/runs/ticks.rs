@@ -153,7 +153,7 @@ async fn a_panic_is_a_failed_run_and_nothing_more() {
     };
     assert!(contact.error.is_none());
     let error = account.error.as_ref().unwrap();
-    assert_eq!((error.kind, error.reason), (ErrorKind::Fatal, "InternalError"));
+    assert_eq!((error.kind, error.reason), (ErrorKind::Fatal, "RunPanicked"));
     assert!(error.message.contains("Account"), "{}", error.message);
     bench.recorder.ignore();
     good_tick(&mut session).await;

@@ -332,14 +332,13 @@ impl Life {
             adopt: None,
             sqlite_directory: self.directory.clone(),
             environment: Environment {
-                clock: Arc::<Clocks>::clone(&self.clocks),
                 random: Arc::new(SystemRandomness),
                 budget: ByteBudget::default(),
-                observer: Arc::<Meddler>::clone(&self.meddler),
                 tuning: Tuning {
                     segment_rows: Some(60),
                     page_rows: Some(200),
                 },
+                ..Environment::new(Arc::<Clocks>::clone(&self.clocks), Arc::<Meddler>::clone(&self.meddler))
             },
         }
     }

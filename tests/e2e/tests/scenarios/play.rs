@@ -245,14 +245,16 @@ impl Play {
             adopt: self.adopt.clone(),
             sqlite_directory: self.stage.folder().to_owned(),
             environment: Environment {
-                clock: Arc::<StillClock>::clone(&self.clock),
                 random: Arc::new(Longest),
                 budget: ByteBudget::default(),
-                observer: Arc::<Recorder>::clone(&self.recorder),
                 tuning: Tuning {
                     segment_rows: self.segment_rows,
                     page_rows: Some(PAGE_ROWS),
                 },
+                ..Environment::new(
+                    Arc::<StillClock>::clone(&self.clock),
+                    Arc::<Recorder>::clone(&self.recorder),
+                )
             },
         }
     }
