@@ -6,7 +6,7 @@ use indicatif::MultiProgress;
 use replication::{
     check::{self, Checkup},
     connect::{Options, Session},
-    plan,
+    plan::{self, ObjectName},
     progress::{Observer, Silent},
     replicator::{Environment, Tuning},
 };
@@ -116,9 +116,13 @@ impl Prepared {
     }
 }
 
-/// The objects of a session that are meant, in the session's case and order; all of them where none is named.
+/// The objects of a session that are meant, in the session's case and order, those that cannot be planned last; all of them
+/// where none is named.
 pub(crate) fn objects(session: &Session, wanted: &[String]) -> Result<Vec<String>, Failure> {
-    let known: Vec<&str> = session.plan().objects.iter().map(|plan| plan.object.as_str()).collect();
+    let plan = session.plan();
+    let unplanned = plan.unplanned.iter().map(|unplanned| &unplanned.object);
+    let known = plan.objects.iter().map(|plan| &plan.object).chain(unplanned);
+    let known: Vec<&str> = known.map(ObjectName::as_str).collect();
     let unknown = wanted
         .iter()
         .find(|name| !known.iter().any(|known| known.eq_ignore_ascii_case(name)));

@@ -48,7 +48,9 @@ impl Ticking for Planned<'_> {
 
     fn waited(&self) -> BTreeSet<String> {
         let schedule = self.session.schedule();
-        let objects = self.session.plan().objects.iter().map(|plan| &plan.object);
+        let plan = self.session.plan();
+        let unplanned = plan.unplanned.iter().map(|unplanned| &unplanned.object);
+        let objects = plan.objects.iter().map(|plan| &plan.object).chain(unplanned);
         let waited = objects.filter(|object| schedule.failures(object) > 0 && schedule.is_due(object));
         waited.map(ToString::to_string).collect()
     }

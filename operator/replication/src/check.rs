@@ -24,7 +24,7 @@ use crate::{
         sqlite::Sqlite,
     },
     guard::HeldDeletes,
-    plan::{self, Identifier, ObjectName, ObjectPlan, Plan, Schema},
+    plan::{self, Identifier, ObjectName, ObjectPlan, Plan, Schema, Unplanned},
     progress::RunKind,
     replicator::{Outlook, outlook},
     retry::Retries,
@@ -460,12 +460,14 @@ impl Examination<'_> {
                     self.checkup
                         .problem(&subject, &message, &Error::Plan(Problems(vec![problem.clone()])));
                 }
+                // Each object has a plan of its own all the same, where what is wrong with the whole is not in its way.
                 let alone = |object: &ObjectSpec| {
                     let spec = SalesforceReplicatorSpec {
                         objects: vec![object.clone()],
                         ..self.spec.clone()
                     };
-                    make(&spec).ok()
+                    let plan = make(&spec).ok()?;
+                    plan.unplanned.is_empty().then_some(plan)
                 };
                 self.spec.objects.iter().filter_map(alone).collect()
             }
@@ -474,7 +476,20 @@ impl Examination<'_> {
     }
 
     /// What a plan says of its objects.
-    fn planned(&mut self, Plan { objects, warnings, .. }: Plan) -> Vec<ObjectPlan> {
+    fn planned(&mut self, plan: Plan) -> Vec<ObjectPlan> {
+        let Plan {
+            objects,
+            unplanned,
+            warnings,
+            ..
+        } = plan;
+        for unplanned in &unplanned {
+            let Unplanned { object, problems, .. } = unplanned;
+            for problem in &problems.0 {
+                let (_, message) = self.split(problem);
+                self.checkup.problem(object.as_str(), &message, &unplanned.error());
+            }
+        }
         for warning in warnings {
             let (subject, message) = self.split(&warning);
             self.checkup.add(Verdict::Warning, &subject, message);

@@ -4,8 +4,9 @@
 //! `plan` and `preview` ask, and runs ticks; which database it is was decided on the way and nobody asks again. Until a
 //! tick nothing is written anywhere.
 //!
-//! A resource that asks for something this version does not do ends here, before the login; one that contradicts the org
-//! ends when the plan is made, before anything can run. Both report every problem at once.
+//! A resource that asks for something this version does not do ends here, before the login; one that contradicts the org in
+//! all of its objects ends when the plan is made, before anything can run. Both report every problem at once. Where other
+//! objects are left, they run, and each tick tells of those that cannot.
 //!
 //! Secrets come in through [`Secrets`], by the names that the resource has for them. Where they lie (documents in the same
 //! file, a folder, the environment, a Kubernetes API server) is the business of whoever calls. Their values go from there
@@ -175,7 +176,8 @@ impl Session {
     /// Logs in, describes, plans and opens the destination. Writes nothing.
     ///
     /// # Errors
-    /// A secret is missing, Salesforce refuses or cannot be reached, the resource cannot be planned (all problems at once).
+    /// A secret is missing, Salesforce refuses or cannot be reached, the resource cannot be planned (all problems at once), as
+    /// a whole or because none of its objects can be. What is wrong with some objects ends nothing: see [`Plan::unplanned`].
     pub async fn open(spec: &SalesforceReplicatorSpec, secrets: &dyn Secrets, options: &Options) -> Result<Self> {
         plan::check_settings(spec).map_err(Error::Plan)?;
         let client = client(&spec.connection, secrets, options)?;
@@ -192,6 +194,7 @@ impl Session {
             adopts: options.adopt.clone(),
         };
         let plans: Vec<_> = plan.objects.iter().cloned().map(Arc::new).collect();
+        let unplanned = plan.unplanned.clone();
         let degraded = degraded(&plan, &visibility);
         let settings = Settings {
             overlap: plan.overlap,
@@ -203,6 +206,7 @@ impl Session {
             Opened::Postgres(destination) => Engine::Postgres(Replicator::new(Parts {
                 owner,
                 plans,
+                unplanned,
                 degraded,
                 client: client.clone(),
                 destination,
@@ -212,6 +216,7 @@ impl Session {
             Opened::Sqlite(destination) => Engine::Sqlite(Replicator::new(Parts {
                 owner,
                 plans,
+                unplanned,
                 degraded,
                 client: client.clone(),
                 destination,
@@ -234,8 +239,8 @@ impl Session {
     /// for and what they remember stay.
     ///
     /// # Errors
-    /// Salesforce's; the resource cannot be planned any more (all problems at once). The session is as it was then. Cancel
-    /// safe in the same way.
+    /// Salesforce's; the resource, or each of its objects, cannot be planned any more (all problems at once). The session is as
+    /// it was then. Cancel safe in the same way.
     pub async fn replan(&mut self, spec: &SalesforceReplicatorSpec) -> Result<()> {
         let opened = match &self.engine {
             Engine::Postgres(replicator) => Opened::Postgres(replicator.destination().clone()),
@@ -245,6 +250,7 @@ impl Session {
         let Planned { plan, visibility } = planned;
         let degraded = degraded(&plan, &visibility);
         let plans = plan.objects.iter().cloned().map(Arc::new).collect();
+        let plans = (plans, plan.unplanned.clone());
         match &mut self.engine {
             Engine::Postgres(replicator) => replicator.replan(plans, degraded),
             Engine::Sqlite(replicator) => replicator.replan(plans, degraded),
@@ -350,6 +356,10 @@ impl Session {
             .iter()
             .find(|plan| plan.object.as_str().eq_ignore_ascii_case(object))
         else {
+            let mut unplanned = self.plan.unplanned.iter();
+            if let Some(unplanned) = unplanned.find(|known| known.object.as_str().eq_ignore_ascii_case(object)) {
+                return Err(unplanned.error());
+            }
             let known: Vec<_> = self.plan.objects.iter().map(|plan| plan.object.as_str()).collect();
             return Err(problem(format!(
                 "{object} is not an object of the resource; it has {}",
@@ -453,6 +463,9 @@ async fn make_plan(
         existing: &opened.existing_columns(&tables).await?,
     })
     .map_err(Error::Plan)?;
+    if plan.objects.is_empty() {
+        return Err(Error::Plan(plan.problems()));
+    }
     let objects: Vec<ObjectName> = plan.objects.iter().map(|plan| plan.object.clone()).collect();
     let visibility = visibility::visibility(client, retries, &org.user_id, &objects).await;
     let seen = visibility.iter();

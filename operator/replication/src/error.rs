@@ -24,6 +24,14 @@ pub enum Error {
     /// The resource asks for what describe or the destination does not have. All problems at once.
     #[error("the resource cannot be planned: {0}")]
     Plan(Problems),
+    /// The resource asks for what describe does not have of one object: it does not run, others do. All problems at once.
+    #[error("{problems}")]
+    Unplanned {
+        /// The CamelCase word: `InvalidObject`, `InvalidField`, `InvalidSpec`.
+        reason: &'static str,
+        /// What is wrong, each a sentence that begins with the object.
+        problems: Problems,
+    },
     /// A secret of the resource is not there or cannot be read. Its value is not told.
     #[error("{message}")]
     Secret {
@@ -175,6 +183,7 @@ impl Error {
         match self {
             Self::Salesforce(error) => error.kind(),
             Self::Plan(_)
+            | Self::Unplanned { .. }
             | Self::NotServed(_)
             | Self::NotHeld { .. }
             | Self::SchemaChanged { .. }
@@ -195,6 +204,7 @@ impl Error {
         match self {
             Self::Salesforce(error) => error.retry(),
             Self::Plan(_)
+            | Self::Unplanned { .. }
             | Self::Secret { .. }
             | Self::SchemaChanged { .. }
             | Self::Condition { .. }
@@ -219,7 +229,7 @@ impl Error {
             Self::Salesforce(error) => error.reason(),
             Self::Plan(_) => "InvalidSpec",
             Self::NotServed(_) => "NotServed",
-            Self::Secret { reason, .. } => reason,
+            Self::Unplanned { reason, .. } | Self::Secret { reason, .. } => reason,
             Self::SchemaChanged { source, .. } | Self::Condition { source, .. } => source.reason(),
             Self::NotHeld { .. } => "DeleteGuard",
             Self::SchemaConflict { .. } => "SchemaConflict",
@@ -244,6 +254,7 @@ impl Error {
         match self {
             Self::Salesforce(error) => error.message(),
             Self::Plan(_)
+            | Self::Unplanned { .. }
             | Self::Secret { .. }
             | Self::SchemaChanged { .. }
             | Self::Condition { .. }

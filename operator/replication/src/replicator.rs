@@ -46,7 +46,7 @@ use crate::{
     Error, Problems, Result,
     budget::ByteBudget,
     destination::{Destination, ObjectTable as _, RetiredTable},
-    plan::{ObjectName, ObjectPlan},
+    plan::{ObjectName, ObjectPlan, Unplanned},
     progress::{Degradation, Observer, RunError, RunKind, RunReport},
     quota::Allowance,
     retry::{Randomness, Retries, Schedule, SystemRandomness},
@@ -61,6 +61,8 @@ pub struct Parts<D> {
     pub owner: Owner,
     /// The objects.
     pub plans: Vec<Arc<ObjectPlan>>,
+    /// Objects of the resource that cannot be planned.
+    pub unplanned: Vec<Unplanned>,
     /// What keeps objects from being as good as they could be, beside what their plans and tables say.
     pub degraded: BTreeMap<ObjectName, Vec<Degradation>>,
     /// The way to Salesforce.
@@ -176,6 +178,7 @@ pub struct TickReport {
 pub struct Replicator<D: Destination> {
     shared: Arc<Shared<D>>,
     plans: Vec<Arc<ObjectPlan>>,
+    unplanned: Vec<Unplanned>,
     degraded: BTreeMap<ObjectName, Vec<Degradation>>,
     slots: Slots,
     known: BTreeMap<ObjectName, Known>,
@@ -232,6 +235,7 @@ impl<D: Destination> Replicator<D> {
         let Parts {
             owner,
             plans,
+            unplanned,
             degraded,
             client,
             destination,
@@ -257,6 +261,7 @@ impl<D: Destination> Replicator<D> {
                 api_budget_percent: settings.api_budget_percent,
             }),
             plans,
+            unplanned,
             degraded,
             slots,
             known: BTreeMap::new(),
@@ -291,7 +296,11 @@ impl<D: Destination> Replicator<D> {
 
     /// Goes on by other plans of the same objects. What is remembered of an object stays: its next run compares its state
     /// with the plan, as every run does.
-    pub fn replan(&mut self, plans: Vec<Arc<ObjectPlan>>, degraded: BTreeMap<ObjectName, Vec<Degradation>>) {
+    pub fn replan(
+        &mut self,
+        (plans, unplanned): (Vec<Arc<ObjectPlan>>, Vec<Unplanned>),
+        degraded: BTreeMap<ObjectName, Vec<Degradation>>,
+    ) {
         for turn in self.turns.running.values() {
             let hash = &turn.plan.hash;
             if !plans
@@ -314,6 +323,7 @@ impl<D: Destination> Replicator<D> {
             }
         }
         self.plans = plans;
+        self.unplanned = unplanned;
         self.degraded = degraded;
     }
 
@@ -364,7 +374,12 @@ impl<D: Destination> Replicator<D> {
     pub async fn tick(&mut self, request: &TickRequest, cancel: &CancellationToken) -> TickReport {
         let start_time = self.shared.environment.clock.now();
         let (runs, error) = match self.begin(request, cancel).await {
-            Ok(turns) => (self.run(turns, request.until).await, None),
+            Ok(turns) => {
+                let mut runs = self.refuse(request);
+                runs.extend(self.run(turns, request.until).await);
+                self.sort(&mut runs);
+                (runs, None)
+            }
             Err(error) => {
                 log(&error, None);
                 // A request that cannot be served is no failure of an object.
@@ -414,9 +429,28 @@ impl<D: Destination> Replicator<D> {
         waiting.any(|(_, kind)| allowance.spent(*kind, usage).is_none())
     }
 
+    /// Tells of the objects whose turn it is and that cannot be planned. They wait as objects that failed.
+    fn refuse(&mut self, request: &TickRequest) -> Vec<RunReport> {
+        let mut reports = Vec::new();
+        for unplanned in &self.unplanned {
+            let object = &unplanned.object;
+            // A run by a former plan ends first.
+            let runs = self.turns.running.values().any(|turn| turn.plan.object == *object);
+            if runs || !request.names(object) || (request.only_due && !self.schedule.is_due(object)) {
+                continue;
+            }
+            let error = unplanned.error();
+            log(&error, Some(object));
+            self.schedule.failed(object, error.retry());
+            let known = self.known.get(object);
+            reports.push(self.shared.refused(unplanned, &error, (request.kind, known)));
+        }
+        reports
+    }
+
     /// What every object needs: a session and the tables of state. Gives the objects whose turn it is.
     async fn begin(&mut self, request: &TickRequest, cancel: &CancellationToken) -> Result<Vec<Turn>> {
-        if let Some(unknown) = request.unknown(&self.plans) {
+        if let Some(unknown) = request.unknown(&self.objects()) {
             let text = format!("{unknown} is not an object of the resource");
             return Err(Error::Plan(Problems(vec![text])));
         }
@@ -455,6 +489,8 @@ impl<D: Destination> Replicator<D> {
         let shared = Arc::clone(&self.shared);
         let prepared = self.prepared;
         let plans = self.plans.clone();
+        // One that cannot be planned has not left the resource.
+        let kept: Vec<ObjectName> = self.objects().into_iter().cloned().collect();
         let ready = async move {
             let environment = &shared.environment;
             let retries = Retries::new(Arc::clone(&environment.clock), Arc::clone(&environment.random));
@@ -463,7 +499,6 @@ impl<D: Destination> Replicator<D> {
                 return Ok(None);
             }
             shared.destination.prepare().await?;
-            let kept: Vec<ObjectName> = plans.iter().map(|plan| plan.object.clone()).collect();
             let retired = shared
                 .destination
                 .retire(&shared.owner, &kept, environment.clock.now())
@@ -518,9 +553,18 @@ impl<D: Destination> Replicator<D> {
                 () = sleep(&clock, left), if left.is_some() => break,
             }
         }
-        let order = |report: &RunReport| self.plans.iter().position(|plan| plan.object.as_str() == report.object);
-        reports.sort_by_key(order);
         reports
+    }
+
+    /// The resource's objects: those that can be planned in its order, then the others.
+    fn objects(&self) -> Vec<&ObjectName> {
+        let unplanned = self.unplanned.iter().map(|unplanned| &unplanned.object);
+        self.plans.iter().map(|plan| &plan.object).chain(unplanned).collect()
+    }
+
+    fn sort(&self, reports: &mut [RunReport]) {
+        let objects = self.objects();
+        reports.sort_by_key(|report| objects.iter().position(|object| object.as_str() == report.object));
     }
 
     /// How long until an object that failed and does not run may be tried again: it does not wait for the long runs of
@@ -609,8 +653,8 @@ async fn sleep(clock: &SharedClock, left: Option<Duration>) {
 
 impl TickRequest {
     /// An object that is asked for and not there.
-    fn unknown(&self, plans: &[Arc<ObjectPlan>]) -> Option<&str> {
-        let is_known = |name: &&String| plans.iter().any(|plan| plan.object.as_str().eq_ignore_ascii_case(name));
+    fn unknown(&self, known: &[&ObjectName]) -> Option<&str> {
+        let is_known = |name: &&String| known.iter().any(|known| known.as_str().eq_ignore_ascii_case(name));
         let objects = self.objects.iter().flatten();
         objects
             .chain(self.confirm.keys())

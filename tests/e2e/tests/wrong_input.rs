@@ -269,7 +269,7 @@ async fn a_field_that_the_user_may_not_read() {
 
 #[tokio::test]
 async fn an_object_that_the_user_may_not_see() {
-    let bench = Bench::sqlite(&["{name: Contact}", "{name: Account}"]).await;
+    let bench = Bench::sqlite(&["{name: Contact}"]).await;
     bench
         .org
         .withdraw("admin@example.com", "Contact", None)
@@ -280,6 +280,47 @@ async fn an_object_that_the_user_may_not_see() {
         3,
         &["Contact: the object does not exist", "may not see it"],
     )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_that_is_wrong_does_not_stop_the_others() {
+    each(["sqlite", "postgres"], |kind| async move {
+        let objects = [
+            "{name: Contcat}",
+            "{name: Account}",
+            "{name: Lead, where: \"Nmae != null\"}",
+        ];
+        let bench = if kind == "sqlite" {
+            Bench::sqlite(&objects).await
+        } else {
+            Bench::postgres("wrong_beside", &objects).await
+        };
+        let planned = bench.run("plan", &[]).await;
+        let ran = bench.run("run", &["--once"]).await;
+        assert_eq!(
+            (planned.code, ran.code),
+            (Some(3), Some(7)),
+            "{}\n{}",
+            planned.stderr,
+            ran.stderr
+        );
+        for words in ["Contcat: the object does not exist", "Lead: where: field Nmae"] {
+            assert!(planned.stderr.contains(words), "{}", planned.stderr);
+            assert!(errors(&ran).contains(words), "{}", ran.stderr);
+        }
+        assert!(planned.stdout.contains("Account -> account"), "{}", planned.stdout);
+        let database = bench.database();
+        let table = |name: &str| database.table(name);
+        let rows = database
+            .number(&format!("SELECT count(*) FROM {}", table("account")))
+            .await;
+        assert!(rows > 0, "{kind}");
+        let states = database
+            .query(&format!("SELECT object FROM {}", table("_replication_state")))
+            .await;
+        assert_eq!(states, [[Some("Account".to_owned())]], "{kind}");
+    })
     .await;
 }
 

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use replication::{
     Result as Decided,
     connect::Session,
-    plan::{KindView, LinkView, ObjectView, PlanView},
+    plan::{KindView, LinkView, ObjectView, Plan as Planned, PlanView, UnplannedView},
     replicator::Outlook,
     state::{Phase, State},
 };
@@ -70,15 +70,20 @@ pub(crate) async fn plan(arguments: Plan, context: &Context) -> Result<Exit, Fai
     let outlooks = session.outlooks().await;
     let output = PlanOutput::new(&prepared, &session, &outlooks);
     context.printer.result(&output, || output.to_text())?;
-    let refused = outlooks.into_iter().find_map(Decided::err);
-    match refused {
-        Some(error) => {
-            let failure = Failure::Engine(error);
-            Printer::failure(&failure);
-            Ok(failure.exit())
-        }
-        None => Ok(Exit::Success),
-    }
+    let refused = outlooks.into_iter().find_map(Decided::err).map(Failure::Engine);
+    let failures: Vec<Failure> = [unplanned(session.plan()), refused].into_iter().flatten().collect();
+    failures.iter().for_each(Printer::failure);
+    Ok(failures.first().map_or(Exit::Success, Failure::exit))
+}
+
+/// What keeps some objects from running.
+fn unplanned(plan: &Planned) -> Option<Failure> {
+    let (some, others) = (plan.unplanned.len(), plan.objects.len());
+    (some > 0).then(|| Failure::Invalid {
+        heading: format!("{some} of {} objects cannot be planned:", some + others),
+        problems: plan.problems().0,
+        advice: "Mend them; a run goes on with the other objects meanwhile.",
+    })
 }
 
 impl PlanOutput {
@@ -122,6 +127,10 @@ impl PlanOutput {
         for (object, state) in plan.objects.iter().zip(states) {
             lines.push(String::new());
             lines.extend(object_text(object, state));
+        }
+        for unplanned in &plan.unplanned {
+            lines.push(String::new());
+            lines.extend(unplanned_text(unplanned));
         }
         lines.push(String::new());
         lines.push(guard(plan.max_delete_percent));
@@ -181,6 +190,21 @@ fn object_text(object: &ObjectView, state: &StateOutput) -> Vec<String> {
         lines.push(String::new());
         lines.extend(indented(&format!("{statement};")));
     }
+    lines
+}
+
+fn unplanned_text(unplanned: &UnplannedView) -> Vec<String> {
+    let UnplannedView {
+        object,
+        table,
+        reason,
+        problems,
+    } = unplanned;
+    let mut lines = vec![
+        format!("{object} -> {table}: {reason}"),
+        "  it does not run, and its table stays as it is, until this is mended:".to_owned(),
+    ];
+    lines.extend(problems.iter().map(|problem| format!("  - {problem}")));
     lines
 }
 

@@ -1,6 +1,7 @@
 //! `preview`: some records, as Salesforce has them and as the tables would.
 
 use replication::{
+    Error,
     plan::{ColumnSource, ObjectPlan},
     preview::{Preview as Rows, PreviewRow},
 };
@@ -10,7 +11,7 @@ use crate::{
     arguments::Preview,
     exit::Exit,
     failure::Failure,
-    printer,
+    printer::{self, Printer},
     session::{Context, Prepared, objects},
 };
 
@@ -40,10 +41,18 @@ pub(crate) async fn preview(arguments: Preview, context: &Context) -> Result<Exi
         replicator: prepared.identity.to_string(),
         objects: Vec::new(),
     };
+    let mut unplanned = None;
     for object in objects(&session, &wanted)? {
-        output
-            .objects
-            .push(Box::pin(session.preview(&object, rows.into())).await?);
+        match Box::pin(session.preview(&object, rows.into())).await {
+            Ok(preview) => output.objects.push(preview),
+            // The others can be shown.
+            Err(error @ Error::Unplanned { .. }) => {
+                let failure = Failure::Engine(error);
+                Printer::failure(&failure);
+                unplanned = Some(failure.exit());
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     let plans = &session.plan().objects;
     context.printer.result(&output, || {
@@ -53,7 +62,7 @@ pub(crate) async fn preview(arguments: Preview, context: &Context) -> Result<Exi
         });
         texts.collect::<Vec<_>>().join("\n\n")
     })?;
-    Ok(Exit::Success)
+    Ok(unplanned.unwrap_or(Exit::Success))
 }
 
 fn text(preview: &Rows, plan: Option<&ObjectPlan>) -> String {

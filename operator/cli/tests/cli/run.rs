@@ -102,6 +102,29 @@ async fn only_the_objects_that_are_named_run() {
 }
 
 #[tokio::test]
+async fn an_object_that_cannot_be_planned_does_not_stop_the_others() {
+    let bench = Bench::new().await;
+    bench.write(&["Contcat", "Account"], "");
+    let finished = bench.run(&ONCE).await.ended(7);
+    assert_eq!(bench.number("SELECT count(*) FROM account"), 40);
+    assert!(
+        finished.stdout.contains("InvalidObject") && finished.stdout.contains("ok"),
+        "{finished:?}"
+    );
+    assert!(
+        finished.stderr.contains("error: Contcat: the object does not exist")
+            && finished.stderr.contains("did you mean Contact?"),
+        "{finished:?}"
+    );
+    let only = |object| [&ONCE[..], &["--object", object]].concat();
+    bench.run(&only("Account")).await.ended(0);
+    bench.run(&only("contcat")).await.ended(3);
+    bench.write(&["Contcat", "Acount"], "");
+    let finished = bench.run(&ONCE).await.ended(3);
+    assert!(finished.stderr.contains("2 problems"), "{finished:?}");
+}
+
+#[tokio::test]
 async fn secrets_come_from_a_folder_or_the_environment_too() {
     let bench = Bench::new().await;
     let resource = bench.resource("    - {name: Lead}\n", "");
@@ -141,9 +164,9 @@ async fn a_wrong_password_ends_with_4_and_is_not_shown() {
 }
 
 #[tokio::test]
-async fn an_unknown_object_ends_with_3() {
+async fn an_unknown_object_alone_ends_with_3() {
     let bench = Bench::new().await;
-    bench.write(&["Contact", "Acount"], "");
+    bench.write(&["Acount"], "");
     let finished = bench.run(&ONCE).await.ended(3);
     assert!(
         finished.stderr.contains("Acount") && finished.stderr.contains("Account"),

@@ -100,6 +100,59 @@ async fn plan_shows_what_a_run_would_be_refused_for_and_ends_with_6() {
 }
 
 #[tokio::test]
+async fn plan_shows_what_can_be_planned_and_what_is_wrong_with_the_rest() {
+    let bench = bench().await;
+    let objects = "    - {name: Contcat}\n    - {name: Lead}\n    - {name: Account, where: \"Nmae != null\"}\n";
+    bench.desk.write(
+        "crm.yaml",
+        &format!("{}{}", bench.resource(objects, ""), secret("correct horse")),
+    );
+    let finished = bench.run(&["plan", "-f", "crm.yaml"]).await.ended(3);
+    for text in [
+        "Lead -> lead, deletes: Remove",
+        "next run: Initial",
+        "Contcat -> contcat: InvalidObject",
+        "Account -> account: InvalidField",
+        "- Account: where: field Nmae (character 1)",
+    ] {
+        assert!(finished.stdout.contains(text), "{text}: {finished:?}");
+    }
+    assert!(
+        finished.stderr.starts_with("error: 2 of 3 objects cannot be planned:")
+            && finished.stderr.contains("did you mean Contact?")
+            && finished.stderr.contains("did you mean Name?"),
+        "{finished:?}"
+    );
+    let plan = bench
+        .run(&["plan", "-f", "crm.yaml", "-o", "json"])
+        .await
+        .ended(3)
+        .json();
+    assert_eq!(plan["objects"][0]["object"], "Lead");
+    assert_eq!(plan["states"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&plan["unplanned"][1]["object"], &plan["unplanned"][1]["reason"]),
+        (&"Account".into(), &"InvalidField".into())
+    );
+
+    let shown = bench.run(&["preview", "-f", "crm.yaml", "--rows", "1"]).await.ended(3);
+    assert!(shown.stdout.contains("Lead -> lead: 1 record"), "{shown:?}");
+    assert!(
+        shown.stderr.contains("error: Contcat: the object does not exist"),
+        "{shown:?}"
+    );
+
+    let checked = bench.run(&["check", "-f", "crm.yaml"]).await.ended(3);
+    for text in [
+        "Lead         every field is there",
+        "Contcat      the object does not exist",
+        "Account      where: field Nmae",
+    ] {
+        assert!(checked.stdout.contains(text), "{text}: {checked:?}");
+    }
+}
+
+#[tokio::test]
 async fn plan_lists_all_problems_at_once() {
     let bench = bench().await;
     let objects = "    - {name: Contcat}\n    - {name: Lead, fields: [{source: Compny, column: company}]}\n    \

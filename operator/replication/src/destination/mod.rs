@@ -269,7 +269,7 @@ pub trait Destination: Clone + std::fmt::Debug + Send + Sync + 'static {
         tables: &[Identifier],
     ) -> impl Future<Output = Result<BTreeMap<Identifier, Vec<String>>>> + Send;
 
-    /// Retires the tables of the owner's objects that are not among `kept`, and gives all retired tables of the owner in
+    /// Retires the tables of the owner's objects that are not among `kept`, whatever the case of their names, and gives all retired tables of the owner in
     /// order of their names. Writes nothing where none is to be retired. What retired objects had noted (pending deletes, surplus,
     /// rejected rows) is forgotten with their state.
     ///

@@ -117,7 +117,11 @@ pub(super) fn columns(
                         ));
                         ColumnSource::Empty
                     }
-                    Err(TemplateFault::Missing(_, because) | TemplateFault::Wrong(because)) => {
+                    Err(TemplateFault::Missing(_, because)) => {
+                        findings.missing_field(format!("the template of column {} {because}", draft.column));
+                        continue;
+                    }
+                    Err(TemplateFault::Wrong(because)) => {
                         findings.problem(format!("the template of column {} {because}", draft.column));
                         continue;
                     }

@@ -22,7 +22,7 @@ use super::{
     mapping,
     object::Condition,
     periods,
-    schema::{Found, Lookup},
+    schema::{Found, Lookup, NotFound},
 };
 
 /// What a table is to hold, and what its queries need for it.
@@ -102,10 +102,12 @@ fn check(
                 }
                 moving.extend(moves(&found));
             }
-            Err(not_found) if first => findings.problem(format!(
-                "where: field {written} (character {at}) {}",
-                not_found.because()
-            )),
+            Err(NotFound::Missing(because)) if first => {
+                findings.missing_field(format!("where: field {written} (character {at}) {because}"));
+            }
+            Err(NotFound::Wrong(because)) if first => {
+                findings.problem(format!("where: field {written} (character {at}) {because}"));
+            }
             Err(_) => {}
         }
     }

@@ -129,8 +129,12 @@ pub(super) fn written(
                 });
                 continue;
             }
-            Err(not_found) => {
-                findings.problem(format!("field {source} {} (for column {column})", not_found.because()));
+            Err(NotFound::Missing(because)) => {
+                findings.missing_field(format!("field {source} {because} (for column {column})"));
+                continue;
+            }
+            Err(NotFound::Wrong(because)) => {
+                findings.problem(format!("field {source} {because} (for column {column})"));
                 continue;
             }
         };

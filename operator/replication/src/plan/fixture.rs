@@ -312,7 +312,7 @@ pub(super) fn make_with(
     make_over(spec, schema, capabilities, &[])
 }
 
-/// The same over tables that are there already, with these columns.
+/// The same over tables that are there already, with these columns. What is wrong with one object is as for the whole.
 pub(super) fn make_over(
     spec: &SalesforceReplicatorSpec,
     schema: &Schema,
@@ -329,13 +329,17 @@ pub(super) fn make_over(
             )
         })
         .collect();
-    make(Input {
+    let plan = make(Input {
         spec,
         schema,
         instance_url: &instance_url,
         capabilities,
         existing: &existing,
-    })
+    })?;
+    match plan.problems() {
+        Problems(problems) if problems.is_empty() => Ok(plan),
+        problems => Err(problems),
+    }
 }
 
 /// Plans these objects against the org.

@@ -1,7 +1,8 @@
 //! Spec -> plan: what the user wrote becomes what it means.
 //!
 //! A spec has options and defaults; a plan has none left: every column is typed from describe, every conflict is
-//! reported at once and not one by one. Making a plan is pure (spec, describe, what the destination can do) and
+//! reported at once and not one by one. What is wrong with one object keeps that object from running and no other one; what
+//! is wrong with the resource as a whole keeps all of them. Making a plan is pure (spec, describe, what the destination can do) and
 //! `run` takes a plan and decides nothing about configuration any more.
 //!
 //! Describes are fetched before, in two steps, since a linked field needs the describe of its parent:
@@ -30,6 +31,7 @@ mod schema;
 mod select;
 mod suggest;
 mod template;
+mod unplanned;
 mod unserved;
 mod view;
 mod warnings;
@@ -58,7 +60,8 @@ pub use self::{
     object::{Condition, Deletes, Link, LinkedColumn, ObjectPlan, Periods, VerifyBy},
     schema::Schema,
     template::{TemplatePart, UrlTemplate},
-    view::{ColumnView, IndexView, KindView, LinkView, ObjectView, PlanView},
+    unplanned::Unplanned,
+    view::{ColumnView, IndexView, KindView, LinkView, ObjectView, PlanView, UnplannedView},
 };
 use self::{findings::Findings, identifier::folded, object::Context, schema::Lookup};
 use crate::{Problems, destination::Capabilities};
@@ -81,8 +84,10 @@ pub struct Input<'a> {
 /// A spec as it is meant.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// Each object, in the order of the spec.
+    /// Each object that can be planned, in the order of the spec.
     pub objects: Vec<ObjectPlan>,
+    /// The others, in the same order.
+    pub unplanned: Vec<Unplanned>,
     /// How far each Incremental looks back before the watermark.
     pub overlap: Duration,
     /// How many objects run at once.
@@ -170,14 +175,15 @@ pub fn check_settings(spec: &SalesforceReplicatorSpec) -> Result<(), Problems> {
     if problems.is_empty() {
         Ok(())
     } else {
-        Err(Problems(problems))
+        Err(Problems(findings::texts(problems)))
     }
 }
 
 /// Makes the plan. Pure: the same input makes the same plan.
 ///
 /// # Errors
-/// All problems at once, each a sentence that names the object and the field, and what to do.
+/// The resource as a whole cannot be planned. All problems at once, those of its objects too, each a sentence that names the
+/// object and the field, and what to do. What is wrong with some objects alone is in the plan.
 pub fn make(input: Input<'_>) -> Result<Plan, Problems> {
     let Input {
         spec,
@@ -206,11 +212,19 @@ pub fn make(input: Input<'_>) -> Result<Plan, Problems> {
         findings.problem("objects: at least one is needed");
     }
     check_names(spec, schema, &mut findings);
-    let objects: Vec<ObjectPlan> = spec
-        .objects
-        .iter()
-        .filter_map(|object| object::make(object, context, &mut findings.of(&object.name)))
-        .collect();
+    let (mut objects, mut unplanned) = (Vec::new(), Vec::new());
+    for object in &spec.objects {
+        let (mut wrong, mut known) = (Vec::new(), Vec::new());
+        let mut of_object = Findings::new(&mut wrong, &mut known);
+        if let Some(plan) = object::make(object, context, &mut of_object.of(&object.name)) {
+            objects.push(plan);
+            warnings.append(&mut known);
+        } else {
+            unplanned.push(Unplanned::new(object, (schema, capabilities), wrong));
+        }
+    }
+    let mut behind = Vec::new();
+    let mut findings = Findings::new(&mut behind, &mut warnings);
     check_tables(spec, schema, capabilities, &mut findings);
     let schedule = schedule(spec, &mut findings);
     let parallelism = usize::try_from(spec.parallelism).ok().and_then(NonZeroUsize::new);
@@ -221,7 +235,7 @@ pub fn make(input: Input<'_>) -> Result<Plan, Problems> {
     let api_budget_percent = calls::api_budget_percent(&spec.connection, &mut findings);
 
     match (schedule, parallelism) {
-        (Some(schedule), Some(parallelism)) if problems.is_empty() => Ok(Plan {
+        (Some(schedule), Some(parallelism)) if problems.is_empty() && behind.is_empty() => Ok(Plan {
             overlap: spec
                 .consistency
                 .overlap
@@ -233,10 +247,16 @@ pub fn make(input: Input<'_>) -> Result<Plan, Problems> {
             api_budget_percent,
             api_calls: ApiCalls::of(&schedule, &objects),
             objects,
+            unplanned,
             warnings,
             not_served,
         }),
-        _ => Err(Problems(problems)),
+        _ => {
+            let mut all = findings::texts(problems);
+            all.extend(unplanned.into_iter().flat_map(|object| object.problems.0));
+            all.extend(findings::texts(behind));
+            Err(Problems(all))
+        }
     }
 }
 

@@ -248,7 +248,7 @@ pub(super) fn make(spec: &ObjectSpec, context: Context<'_>, findings: &mut Findi
     } = spec;
     let summary = usable_object(name, context.schema, findings)?;
     let Some(describe) = context.schema.describe(&summary.name) else {
-        findings.problem("its fields could not be read (describe)");
+        findings.missing_object("its fields could not be read (describe)");
         return None;
     };
     let lookup = Lookup::new(context.schema, describe);
@@ -340,7 +340,7 @@ fn check_length(plan: &ObjectPlan, condition: Option<&Condition>, findings: &mut
 fn usable_object<'a>(name: &str, schema: &'a Schema, findings: &mut Findings<'_>) -> Option<&'a ObjectSummary> {
     let Some(summary) = schema.summary(name) else {
         let hint = suggest::hint(name, schema.object_names());
-        findings.problem(format!(
+        findings.missing_object(format!(
             "the object does not exist, or the Salesforce user may not see it{hint}"
         ));
         return None;

@@ -20,7 +20,7 @@ impl Select {
             return None;
         }
         if !known("SystemModstamp") {
-            findings.problem(
+            findings.missing_field(
                 "the object has no SystemModstamp, or the Salesforce user may not read it: changes cannot be told, and \
                  reading all of it at each run is not served yet",
             );

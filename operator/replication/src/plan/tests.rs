@@ -1,5 +1,6 @@
 //! Plans of whole resources.
 
+mod apart;
 mod comparisons;
 mod conditions;
 mod kinds;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::{
-    ApiCalls, ObjectCalls, Plan,
+    ApiCalls, ObjectCalls, Plan, Unplanned,
     column::{Column, ColumnKind, ColumnSource},
     field_path::FieldPath,
     object::{Link, LinkedColumn, ObjectPlan, Periods, VerifyBy},
@@ -20,8 +20,10 @@ use crate::soql;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanView {
-    /// Each object, in the order of the spec.
+    /// Each object that can be planned, in the order of the spec.
     pub objects: Vec<ObjectView>,
+    /// Objects that cannot be planned: they do not run, and the others do.
+    pub unplanned: Vec<UnplannedView>,
     /// How many percent of a table's rows may be deleted within 24 hours before they are held; 100 switches the guard off.
     pub max_delete_percent: u8,
     /// From how many percent of the org's daily calls on, used by anybody, all kinds of run but Incremental wait.
@@ -63,6 +65,20 @@ pub struct ObjectView {
     pub soql: String,
     /// Hash of all that changes a row's look; behind a slash that of the condition, where there is one.
     pub hash: String,
+}
+
+/// An object that cannot be planned, as it is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnplannedView {
+    /// API name.
+    pub object: String,
+    /// Its table, which stays as it is.
+    pub table: String,
+    /// The CamelCase word.
+    pub reason: &'static str,
+    /// All that is wrong, each a sentence that begins with the object.
+    pub problems: Vec<String>,
 }
 
 /// A column as it is shown.
@@ -122,6 +138,7 @@ impl PlanView {
     pub fn new(plan: &Plan, ddl: impl Fn(&ObjectPlan) -> Vec<String>) -> Self {
         let Plan {
             objects,
+            unplanned,
             overlap: _,
             parallelism: _,
             max_delete_percent,
@@ -135,11 +152,29 @@ impl PlanView {
                 .iter()
                 .map(|object| ObjectView::new(object, api_calls.of_object(object), ddl(object)))
                 .collect(),
+            unplanned: unplanned.iter().map(UnplannedView::new).collect(),
             max_delete_percent: *max_delete_percent,
             api_budget_percent: *api_budget_percent,
             api_calls: *api_calls,
             warnings: warnings.clone(),
             not_served: not_served.clone(),
+        }
+    }
+}
+
+impl UnplannedView {
+    fn new(unplanned: &Unplanned) -> Self {
+        let Unplanned {
+            object,
+            table,
+            reason,
+            problems,
+        } = unplanned;
+        Self {
+            object: object.to_string(),
+            table: table.to_string(),
+            reason,
+            problems: problems.0.clone(),
         }
     }
 }

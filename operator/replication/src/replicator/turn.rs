@@ -28,7 +28,7 @@ use crate::{
     Error, Result,
     destination::{Capabilities, ColumnInUse, Destination, ObjectTable},
     guard::HeldDeletes,
-    plan::{Deletes, ObjectName, ObjectPlan},
+    plan::{Deletes, ObjectName, ObjectPlan, Unplanned},
     progress::{Degradation, Event, RunError, RunKind, RunReport},
     quota::{self, Allowance, Spent},
     retry::Retries,
@@ -265,6 +265,28 @@ impl<D: Destination> Shared<D> {
         report
     }
 
+    /// An object that cannot be planned. What is known of it is told on.
+    pub(super) fn refused(
+        &self,
+        unplanned: &Unplanned,
+        error: &Error,
+        (asked, known): (Option<RunKind>, Option<&Known>),
+    ) -> RunReport {
+        let Unplanned { object, table, .. } = unplanned;
+        let now = self.environment.clock.now();
+        let empty = RunReport::new(object.as_str(), table.as_str(), presumed(known, asked), now);
+        let report = RunReport {
+            rows: known.map_or(0, |known| known.memory.state.rows),
+            watermark: known.and_then(|known| known.memory.watermark),
+            rejected: known.map_or(0, |known| known.memory.state.rejected),
+            held: known.and_then(|known| known.held.clone()),
+            error: Some(RunError::from(error)),
+            ..empty
+        };
+        self.tell_end(object, &report);
+        report
+    }
+
     /// A turn whose task panicked.
     pub(super) fn broken(&self, turn: &Turn) -> Ended {
         let object = turn.plan.object.clone();
@@ -325,6 +347,7 @@ impl After {
             error if error.kind() == ErrorKind::Credentials => Self::Over,
             Error::Salesforce(_)
             | Error::Plan(_)
+            | Error::Unplanned { .. }
             | Error::Secret { .. }
             | Error::SchemaChanged { .. }
             | Error::Condition { .. }
@@ -730,11 +753,15 @@ impl<D: Destination> Taken<'_, D> {
 impl Turn {
     /// The kind of run as far as it is known before the state is read.
     fn presumed(&self) -> RunKind {
-        match (&self.known, self.asked) {
-            (Some(_), None) => RunKind::Incremental,
-            (_, Some(asked)) => asked,
-            (None, None) => RunKind::Initial,
-        }
+        presumed(self.known.as_ref(), self.asked)
+    }
+}
+
+fn presumed(known: Option<&Known>, asked: Option<RunKind>) -> RunKind {
+    match (known, asked) {
+        (Some(_), None) => RunKind::Incremental,
+        (_, Some(asked)) => asked,
+        (None, None) => RunKind::Initial,
     }
 }
 

@@ -85,6 +85,11 @@ pub(crate) async fn where_none_left_nothing_is_written<H: Harness>() {
             .is_empty()
     );
     assert_eq!(harness.fingerprint().await, before);
+    // "Whatever the case of their names."
+    let other_case = objects(&["LEAD", "contact"]);
+    let list = destination.retire(&owner(), &other_case, moment(50)).await.unwrap();
+    assert!(list.is_empty(), "{list:?}");
+    assert_eq!(harness.fingerprint().await, before);
     destination.retire(&owner(), &both[1..], moment(50)).await.unwrap();
     let before = harness.fingerprint().await;
     let list = destination.retire(&owner(), &both[1..], moment(60)).await.unwrap();

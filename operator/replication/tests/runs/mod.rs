@@ -1,5 +1,6 @@
 //! The runs against the simulator, mostly with SQLite: what arrives, what it costs, and what happens when something breaks.
 
+mod apart;
 mod breaks;
 mod consistency;
 mod ending;

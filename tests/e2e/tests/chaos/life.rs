@@ -419,6 +419,11 @@ impl Life {
             self.shaper.restore_all();
             self.replan().await.unwrap();
         }
+        if self.has_unplanned() {
+            self.shaper.restore_all();
+            self.replan().await.unwrap();
+            assert!(!self.has_unplanned(), "{}", self.told(&[]));
+        }
         if self.running {
             // Some of them began by another plan.
             let report = self.tick(&Asked::default(), &CancellationToken::new()).await;
@@ -430,6 +435,12 @@ impl Life {
         let report = self.tick(&Asked::default(), &CancellationToken::new()).await;
         let is_settled = report.succeeded() && self.is_as_planned().await;
         assert!(is_settled, "{report:#?}\n{}", self.told(&[]));
+    }
+
+    /// Objects that the org does not have at the moment, or hides.
+    fn has_unplanned(&self) -> bool {
+        let session = self.session.as_ref();
+        session.is_some_and(|session| !session.plan().unplanned.is_empty())
     }
 
     /// All tables are complete, no listing is under way, and rows are those of the plan.

@@ -64,7 +64,7 @@ async fn leaving(
     owner: &Owner,
     kept: &[ObjectName],
 ) -> Result<Vec<(String, String)>> {
-    let kept: Vec<&str> = kept.iter().map(ObjectName::as_str).collect();
+    let kept: Vec<String> = kept.iter().map(|object| object.as_str().to_ascii_lowercase()).collect();
     let query = sqlx::query_as(database.state.read_leaving.sql())
         .bind(names(owner))
         .bind(&owner.organization_id)

@@ -62,7 +62,11 @@ fn left(connection: &Connection, owner: &Owner, kept: &[ObjectName]) -> rusqlite
         Ok((ObjectName::new(row.get::<_, String>(0)?), row.get(1)?))
     })?;
     let mut left: Vec<(ObjectName, String)> = rows.collect::<rusqlite::Result<_>>()?;
-    left.retain(|(object, _)| !kept.contains(object));
+    let is_kept = |object: &ObjectName| {
+        kept.iter()
+            .any(|kept| kept.as_str().eq_ignore_ascii_case(object.as_str()))
+    };
+    left.retain(|(object, _)| !is_kept(object));
     Ok(left)
 }
 

@@ -53,7 +53,7 @@ pub(crate) struct StateStatements {
     pub(crate) adopt_retired: Statement,
     /// `$1` object, `$2` rows.
     pub(crate) set_rows: Statement,
-    /// `$1` the owner's replicator and the one that it adopts, `$2` org, `$3` objects that stay: object and table.
+    /// `$1` the owner's replicator and the one that it adopts, `$2` org, `$3` objects that stay, in lower case: object and table.
     pub(crate) read_leaving: Statement,
     /// `$1` table, `$2` object, `$3` replicator, `$4` org, `$5` wall clock.
     pub(crate) retire: Statement,
@@ -127,7 +127,7 @@ impl StateStatements {
             )),
             read_leaving: Statement::new(format!(
                 "SELECT object, table_name FROM {schema}._replication_state WHERE replicator = ANY ($1) \
-                 AND organization_id = $2 AND object <> ALL ($3) ORDER BY object"
+                 AND organization_id = $2 AND lower(object) <> ALL ($3) ORDER BY object"
             )),
             retire: Statement::new(format!(
                 "INSERT INTO {schema}._retired_table (table_name, object, replicator, organization_id, retired_at) \
