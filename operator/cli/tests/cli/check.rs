@@ -165,7 +165,7 @@ async fn calls_beyond_the_budget_are_a_warning() {
     let bench = Bench::new().await;
     bench.org.set_usage(90_000);
     let finished = bench.run(&["check", "-f", "crm.yaml"]).await.ended(0);
-    line(&finished, "warning", "API usage", "above 80 %");
+    line(&finished, "warning", "API usage", "from 80 % on");
 }
 
 #[tokio::test]
@@ -216,7 +216,7 @@ async fn a_check_has_a_stable_shape_for_programs() {
         .unwrap();
     assert_eq!(
         (&problem["subject"], &problem["reason"]),
-        (&"Contcat".into(), &"InvalidObject".into())
+        (&"Contcat".into(), &"InvalidSpec".into())
     );
     let members: Vec<&String> = problem.as_object().unwrap().keys().collect();
     assert_eq!(members.len(), 4, "{members:?}");
