@@ -9,10 +9,11 @@ use std::{
 use serde_json::Value;
 
 /// Packages of this workspace that each may use, at run time.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("crds", &[]),
     ("salesforce", &[]),
     ("replication", &["crds", "salesforce"]),
+    ("controller", &["crds", "replication", "salesforce"]),
     ("cli", &["crds", "replication", "salesforce"]),
     ("simulator", &[]),
     ("e2e", &["simulator"]),
