@@ -33,8 +33,8 @@ install: ## build it and put it on cargo's path
 
 ##@ Check
 
-.PHONY: test check compiler fmt-check test-rust test-long test-clients measure lint fmt fmt-check deny advisories drift
-test: check test-clients test-rust ## everything that CI checks: the cheap checks first, then the tests
+.PHONY: test check compiler fmt-check test-rust test-long test-clients kubernetes measure lint fmt fmt-check deny advisories drift
+test: check test-clients kubernetes test-rust ## everything that CI checks: the cheap checks first, then the tests
 
 check: compiler fmt-check lint deny drift ## the cheap checks alone
 
@@ -46,6 +46,9 @@ test-long: compiler ## a thousand random lives of an org, each compared to the l
 
 test-clients: ## public Salesforce clients (Python, JavaScript) against the simulator
 	tests/simulator/tests/clients/run
+
+kubernetes: ## the Kubernetes control plane that the tests run against, built once into the user's cache
+	scripts/kubernetes
 
 measure: ## rows a second and memory of an Initial of 100 000 and 1 000 000 contacts; takes some minutes
 	scripts/with-postgres scripts/measure

@@ -16,6 +16,7 @@ pub mod binary;
 pub mod column;
 pub mod compare;
 pub mod condition;
+pub mod control_plane;
 pub mod database;
 pub mod replica;
 pub mod resource;

@@ -7,6 +7,8 @@ mod bench;
 #[cfg(test)]
 mod chaos;
 #[cfg(test)]
+mod control_plane;
+#[cfg(test)]
 mod crash;
 #[cfg(test)]
 mod database_faults;

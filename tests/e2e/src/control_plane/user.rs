@@ -1,0 +1,105 @@
+//! Somebody who talks to the API server: an administrator, or a service account with its token.
+
+use std::path::{Path, PathBuf};
+
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::binary::Outcome;
+
+/// Somebody who talks to the API server.
+#[derive(Debug, Clone)]
+pub struct User {
+    /// The name, as in the audit log: `admin`, `system:serviceaccount:NAMESPACE:NAME`.
+    pub name: String,
+    /// The file to give to a process as `KUBECONFIG`.
+    pub kubeconfig: PathBuf,
+    config: Config,
+    kubectl: PathBuf,
+}
+
+impl User {
+    /// Writes the kubeconfig of somebody to `file`.
+    pub(super) async fn new(
+        name: &str,
+        server: &Server<'_>,
+        credentials: Value,
+        namespace: &str,
+        file: PathBuf,
+    ) -> Self {
+        // JSON is YAML.
+        let kubeconfig = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "tests", "cluster": {
+                "server": server.url,
+                "certificate-authority": server.authority,
+            }}],
+            "users": [{"name": name, "user": credentials}],
+            "contexts": [{"name": "tests", "context": {"cluster": "tests", "user": name, "namespace": namespace}}],
+            "current-context": "tests",
+        });
+        std::fs::write(&file, kubeconfig.to_string()).expect("the folder can be written to");
+        let kubeconfig: Kubeconfig = serde_json::from_value(kubeconfig).expect("a kubeconfig");
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await;
+        Self {
+            name: name.to_owned(),
+            kubeconfig: file,
+            config: config.expect("a kubeconfig"),
+            kubectl: server.kubectl.clone(),
+        }
+    }
+
+    /// A client. It belongs to the runtime that it is made in: each test makes its own.
+    ///
+    /// # Panics
+    /// Outside a runtime.
+    pub fn client(&self) -> Client {
+        Client::try_from(self.config.clone()).expect("a client")
+    }
+
+    /// Runs kubectl to its end.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn kubectl(&self, arguments: &[&str]) -> Outcome {
+        let mut command = Command::new(&self.kubectl);
+        command.args(arguments).env("KUBECONFIG", &self.kubeconfig);
+        // What another server on this port served, or this one a moment ago, must not be remembered.
+        command
+            .env("KUBECACHEDIR", "/dev/null")
+            .env("KUBERC", "off")
+            .kill_on_drop(true);
+        command.output().await.expect("kubectl starts").into()
+    }
+
+    /// Applies the documents of a YAML text by server-side apply.
+    ///
+    /// # Panics
+    /// When one of them is refused.
+    pub async fn apply(&self, yaml: &str) {
+        let folder = tempfile::tempdir().expect("there is room for a folder");
+        let file = folder.path().join("documents.yaml");
+        std::fs::write(&file, yaml).expect("the folder can be written to");
+        let file = file.to_string_lossy();
+        let outcome = self
+            .kubectl(&["apply", "--server-side", "--force-conflicts", "-f", &file])
+            .await;
+        assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+    }
+}
+
+/// What all kubeconfigs have in common.
+#[derive(Debug)]
+pub(super) struct Server<'a> {
+    /// Where the API server listens.
+    pub(super) url: String,
+    /// The file with the authority's certificate.
+    pub(super) authority: &'a Path,
+    /// The program.
+    pub(super) kubectl: PathBuf,
+}
