@@ -11,6 +11,8 @@ mod control_plane;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod crd;
+#[cfg(test)]
 mod database_faults;
 #[cfg(test)]
 mod equality;
