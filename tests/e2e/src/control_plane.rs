@@ -5,8 +5,9 @@
 //! programs are, and builds them where they are not.
 //!
 //! [`ControlPlane::shared`] is for all tests of the process, each in a [namespace](ControlPlane::namespace) of its own.
-//! [`ControlPlane::start`] is for a test that stops the API server or takes the definition away. RBAC is in force:
-//! a [service account](ControlPlane::service_account) has no rights until it is given some. Give its kubeconfig to the process under test;
+//! [`ControlPlane::start`] is for a test that stops the API server or takes the definition away. RBAC is in force: the
+//! [operator](ControlPlane::operator) has the rights that are shipped, any other [service
+//! account](ControlPlane::service_account) none. Give its kubeconfig to the process under test;
 //! [`ControlPlane::requests_of`] tells what it asked for.
 
 use std::{
@@ -39,6 +40,7 @@ use self::{
 pub mod audit;
 mod certificates;
 mod process;
+pub mod rights;
 pub mod user;
 
 /// The definition, as it is shipped.

@@ -15,6 +15,8 @@ mod crd;
 #[cfg(test)]
 mod database_faults;
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod equality;
 #[cfg(test)]
 mod guard;
