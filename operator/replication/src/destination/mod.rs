@@ -294,7 +294,8 @@ pub trait ObjectTable: Send + 'static {
     /// The object's state, `None` where it has none (also where [`Destination::prepare`] never ran). Writes nothing.
     ///
     /// # Errors
-    /// [`Error::SchemaConflict`](crate::Error::SchemaConflict) where state or table belong to somebody else.
+    /// [`Error::SchemaConflict`](crate::Error::SchemaConflict) where state or table belong to somebody else, or any object of
+    /// the owner came from another org.
     fn read_state(&mut self) -> impl Future<Output = Result<Option<State>>> + Send;
 
     /// How the table's columns differ from the plan's, the plan's first; empty where the table is not there. Writes nothing. Not

@@ -125,6 +125,7 @@ macro_rules! contract_suite {
             },
             ownership::{
                 state_of_another_org_is_refused,
+                a_new_object_of_another_org_is_refused,
                 state_of_another_replicator_is_refused,
                 a_table_that_is_not_ours_is_refused,
                 a_table_of_another_object_is_refused,

@@ -44,6 +44,35 @@ pub(crate) async fn state_of_another_org_is_refused<H: Harness>() {
     assert_names(&message, &["Contact", "00D000000000001AAA"]);
 }
 
+/// The same for an object that is new with the change of the org: it has no state, and another one has.
+pub(crate) async fn a_new_object_of_another_org_is_refused<H: Harness>() {
+    let harness = H::start().await;
+    drop(created(&harness, &contact(Deletes::Remove)).await);
+    let lead = named(contact(Deletes::Remove), "Lead", "lead");
+    for adopts in [None, Some("telephony/crm".to_owned())] {
+        let other = Owner {
+            organization_id: "00D000000000002AAA".into(),
+            replicator: adopts
+                .clone()
+                .map_or_else(|| owner().replicator, |_| "sales/other".into()),
+            adopts,
+        };
+        let message = refused(&harness, &lead, other).await;
+        assert_names(
+            &message,
+            &["Contact", "telephony/crm", "00D000000000001AAA", "00D000000000002AAA"],
+        );
+    }
+    // Other replicators may come from where they like.
+    let other = Owner {
+        organization_id: "00D000000000002AAA".into(),
+        replicator: "sales/other".into(),
+        adopts: None,
+    };
+    let mut table = harness.destination().open(Arc::new(lead), other).await.unwrap();
+    assert_eq!(table.read_state().await.unwrap(), None);
+}
+
 /// Another replicator, the same org.
 pub(crate) async fn state_of_another_replicator_is_refused<H: Harness>() {
     let harness = H::start().await;

@@ -18,7 +18,7 @@ use super::{
 use crate::{Result, destination::RetiredTable, plan::ObjectName, state::Owner};
 
 /// The owner's names: its own, and that of the replicator that it adopts.
-fn names(owner: &Owner) -> Vec<&str> {
+pub(super) fn names(owner: &Owner) -> Vec<&str> {
     std::iter::once(owner.replicator.as_str())
         .chain(owner.adopts.as_deref())
         .collect()

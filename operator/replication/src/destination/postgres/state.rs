@@ -17,6 +17,7 @@ use super::{
     connect::Session,
     encode::Moment,
     failure::{Doing, is_undefined},
+    retire::names,
     tables,
 };
 use crate::{
@@ -366,7 +367,9 @@ pub(super) async fn read(context: &Context, session: &mut Session) -> Result<Opt
     }
     let query = sqlx::query(context.database.state.read.sql())
         .bind(context.plan.object.as_str())
-        .bind(table);
+        .bind(table)
+        .bind(names(&context.owner))
+        .bind(&context.owner.organization_id);
     let rows = context
         .database
         .within(Doing::ReadingState, query.fetch_all(&mut session.connection))
@@ -375,7 +378,11 @@ pub(super) async fn read(context: &Context, session: &mut Session) -> Result<Opt
     for row in &rows {
         let state = state(row).map_err(|error| context.database.failure(error, Doing::ReadingState))?;
         if state.object == context.plan.object {
+            refuse_other_owner(context, &state)?;
             ours = Some(state);
+        } else if state.table_name != table {
+            // The resource was pointed at another org: no object of it is written, a new one neither.
+            refuse_other_owner(context, &state)?;
         } else {
             return Err(conflict(format!(
                 "table {table} of schema {} holds {} of replicator {}, org {}; give {} another table",
@@ -387,9 +394,6 @@ pub(super) async fn read(context: &Context, session: &mut Session) -> Result<Opt
             )));
         }
     }
-    if let Some(state) = &ours {
-        refuse_other_owner(context, &state.owner.replicator, &state.owner.organization_id)?;
-    }
     let is_its_table = ours.as_ref().is_some_and(|state| state.table_name == table);
     if has_table && !is_its_table && !retired_by_us(context, session).await? {
         return Err(foreign_table(context));
@@ -397,7 +401,16 @@ pub(super) async fn read(context: &Context, session: &mut Session) -> Result<Opt
     Ok(ours)
 }
 
-fn refuse_other_owner(context: &Context, replicator: &str, organization_id: &str) -> Result<()> {
+fn refuse_other_owner(context: &Context, state: &State) -> Result<()> {
+    let Owner {
+        replicator,
+        organization_id,
+        ..
+    } = &state.owner;
+    refuse_owner_of(context, &state.object, replicator, organization_id)
+}
+
+fn refuse_owner_of(context: &Context, object: &ObjectName, replicator: &str, organization_id: &str) -> Result<()> {
     let owner = &context.owner;
     if owner.may_write(replicator, organization_id) {
         return Ok(());
@@ -409,8 +422,7 @@ fn refuse_other_owner(context: &Context, replicator: &str, organization_id: &str
         "use another schema, or remove the other one with its tables first"
     };
     Err(conflict(format!(
-        "{} in schema {} is replicated by {replicator} from org {organization_id}; this is {} from org {}: {how}",
-        context.plan.object,
+        "{object} in schema {} is replicated by {replicator} from org {organization_id}; this is {} from org {}: {how}",
         context.schema(),
         owner.replicator,
         owner.organization_id
@@ -430,7 +442,7 @@ pub(super) async fn retired_by_us(context: &Context, session: &mut Session) -> R
     let Some((replicator, organization_id, object)) = retired else {
         return Ok(false);
     };
-    refuse_other_owner(context, &replicator, &organization_id)?;
+    refuse_owner_of(context, &context.plan.object, &replicator, &organization_id)?;
     if object != context.plan.object.as_str() {
         return Err(conflict(format!(
             "table {} of schema {} is retired and holds {object}: rename or drop it, or give {} another table",

@@ -98,6 +98,19 @@ fn retired(connection: &Connection, path: &Path, owner: &Owner) -> Result<Vec<Re
     .collect()
 }
 
+/// An object of the owner, or of the replicator that it adopts, that came from another org, and whose it is: the resource was
+/// pointed at another one.
+pub(super) fn of_another_org(connection: &Connection, owner: &Owner) -> rusqlite::Result<Option<(String, Owner)>> {
+    if !exists(connection, "_replication_state")? {
+        return Ok(None);
+    }
+    let sql = "SELECT replicator, organization_id, object FROM _replication_state \
+               WHERE replicator IN (?1, ?2) AND organization_id <> ?3 ORDER BY object LIMIT 1";
+    connection
+        .query_row(sql, names(owner), |row| Ok((row.get(2)?, state::owner(row)?)))
+        .optional()
+}
+
 /// Whose a table is that is not in the object's state: `None` where it is not there, or
 /// was the same object's and retired by us. Rows of two objects are never mixed.
 pub(super) fn whose_table(

@@ -511,6 +511,20 @@ fn check_owner(
             ),
         });
     }
+    let swapped = retire::of_another_org(connection, owner);
+    if let Some((object, found)) = swapped.map_err(|error| failure(path, "look for another org", error))? {
+        return Err(Error::SchemaConflict {
+            message: format!(
+                "{}: {object} is replicated by {} from org {}, and {} would come from org {}; use another file, or remove the \
+                 tables of the other org first",
+                path.display(),
+                found.replicator,
+                found.organization_id,
+                plan.object,
+                owner.organization_id
+            ),
+        });
+    }
     let table = plan.table.as_str();
     if state.is_some_and(|state| state.table_name.eq_ignore_ascii_case(table)) {
         return Ok(());

@@ -166,7 +166,8 @@ fn read_state(schema: &str) -> Statement {
          (SELECT count(*) FROM {schema}._pending_delete p WHERE p.object = s.object) AS pending, \
          (SELECT count(*) FROM {schema}._pending_delete p WHERE p.object = s.object AND p.confirmed) AS confirmed, \
          (SELECT count(DISTINCT r.salesforce_id) FROM {schema}._rejected_row r WHERE r.object = s.object) AS rejected \
-         FROM {schema}._replication_state s WHERE s.object = $1 OR s.table_name = $2"
+         FROM {schema}._replication_state s WHERE s.object = $1 OR s.table_name = $2 \
+         OR (s.replicator = ANY ($3) AND s.organization_id <> $4)"
     ))
 }
 
