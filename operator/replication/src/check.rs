@@ -2,8 +2,8 @@
 //!
 //! A run ends at the first thing that is wrong, and whoever mends it meets the next one. A check goes on instead: what one
 //! step needs of another that failed is skipped and said to be, all else is looked at. It asks Salesforce what a run would
-//! ask before its first record (login, describe, the user's rights), really sends each `where`, with a limit of one record,
-//! and reads the destination's catalogue and state. It writes nothing: no table, no state, no file.
+//! ask before its first record (login, describe, the user's rights), really sends the query of each object, with a limit of one
+//! record, and reads the destination's catalogue and state. It writes nothing: no table, no state, no file.
 //!
 //! What an administrator has to mend is a [`Verdict::Problem`]; what works, though not as somebody may expect, a
 //! [`Verdict::Warning`].
@@ -28,6 +28,7 @@ use crate::{
     progress::RunKind,
     replicator::{Outlook, outlook},
     retry::Retries,
+    soql,
     state::{Owner, Phase, State},
     visibility::{Sight, visibility},
 };
@@ -112,7 +113,7 @@ impl Checkup {
 }
 
 /// Looks at everything. Never fails: what cannot be looked at is a finding. Cancel safe; some ten calls to Salesforce, and one
-/// for each `where`.
+/// for each object.
 pub async fn check(spec: &SalesforceReplicatorSpec, secrets: &dyn Secrets, options: &Options) -> Checkup {
     let environment = &options.environment;
     let mut examination = Examination {
@@ -382,8 +383,8 @@ impl Examination<'_> {
             return;
         };
         let capabilities = self.assumed();
-        self.plan(&org, capabilities, &BTreeMap::new());
-        self.conditions(&org).await;
+        let plans = self.plan(&org, capabilities, &BTreeMap::new());
+        self.queries(&org, &plans).await;
     }
 
     /// What a database of the kind that is named can do, where it could not be asked.
@@ -426,7 +427,7 @@ impl Examination<'_> {
             adopts: self.options.adopt.clone(),
         };
         let plans = self.plan(&org, capabilities, &existing);
-        self.conditions(&org).await;
+        self.queries(&org, &plans).await;
         for plan in plans {
             self.state(destination, Arc::new(plan), owner.clone()).await;
         }
@@ -502,8 +503,41 @@ impl Examination<'_> {
         objects
     }
 
-    /// Sends each condition that the plan has nothing against. Only Salesforce knows all of what may stand in one.
-    async fn conditions(&mut self, org: &Org) {
+    /// Sends the query of each object, as a run would ask it, for one record. Only Salesforce knows all of what may stand in one.
+    async fn queries(&mut self, org: &Org, plans: &[ObjectPlan]) {
+        for plan in plans {
+            let object = plan.object.as_str();
+            let mut objects = self.spec.objects.iter();
+            let written = objects.find(|spec| spec.name.eq_ignore_ascii_case(object));
+            let has_condition = written.is_some_and(|spec| spec.condition.is_some());
+            let soql = soql::query(plan, &soql::Rows::Live, None, Some(1));
+            match self.retries.call(|| org.client.query(QueryScope::All, &soql)).await {
+                Ok(page) if has_condition && page.size() == Some(0) => {
+                    let text = "where: Salesforce understands it, and no record meets it at this moment";
+                    self.checkup.add(Verdict::Warning, object, text);
+                }
+                Ok(_) => {
+                    let text = if has_condition {
+                        "where: Salesforce understands it, and answers the query of its rows"
+                    } else {
+                        "Salesforce answers the query of its rows"
+                    };
+                    self.checkup.add(Verdict::Passed, object, text);
+                }
+                Err(error) => {
+                    let condition = plan.condition.as_ref();
+                    let is_meant = condition.is_some_and(|condition| condition.is_meant_by(&error, &plan.select));
+                    let part = if is_meant { "where" } else { "the query of its rows" };
+                    let message = format!("{part}: {}", error.message());
+                    self.checkup.problem(object, &message, &error.into());
+                }
+            }
+        }
+        self.conditions(org, plans).await;
+    }
+
+    /// Sends the conditions alone of objects that cannot be planned for another reason.
+    async fn conditions(&mut self, org: &Org, plans: &[ObjectPlan]) {
         let spec = self.spec;
         for object in &spec.objects {
             let (Some(condition), Some(summary)) = (&object.condition, org.schema.summary(&object.name)) else {
@@ -514,23 +548,14 @@ impl Examination<'_> {
                     && finding.subject.eq_ignore_ascii_case(&object.name)
                     && finding.message.starts_with("where")
             };
-            if self.checkup.findings.iter().any(is_told) {
+            let is_planned = plans.iter().any(|plan| plan.object.as_str() == summary.name);
+            if is_planned || self.checkup.findings.iter().any(is_told) {
                 continue;
             }
             let soql = format!("SELECT Id FROM {} WHERE ({condition}) LIMIT 1", summary.name);
-            match self.retries.call(|| org.client.query(QueryScope::All, &soql)).await {
-                Ok(page) if page.size() == Some(0) => {
-                    let text = "where: Salesforce understands it, and no record meets it at this moment";
-                    self.checkup.add(Verdict::Warning, &summary.name, text);
-                }
-                Ok(_) => {
-                    let text = "where: Salesforce understands it";
-                    self.checkup.add(Verdict::Passed, &summary.name, text);
-                }
-                Err(error) => {
-                    let message = format!("where: {}", error.message());
-                    self.checkup.problem(&summary.name, &message, &error.into());
-                }
+            if let Err(error) = self.retries.call(|| org.client.query(QueryScope::All, &soql)).await {
+                let message = format!("where: {}", error.message());
+                self.checkup.problem(&summary.name, &message, &error.into());
             }
         }
     }

@@ -59,7 +59,17 @@ async fn a_good_resource_is_well_and_nothing_is_written() {
     let conditions = sent
         .iter()
         .filter(|call| call.call == "queryAll" && call.object.as_deref() == Some("Contact"));
-    assert_eq!(conditions.count(), 1, "the condition is really sent");
+    let sent: Vec<&str> = conditions.filter_map(|call| call.soql.as_deref()).collect();
+    let [query] = sent.as_slice() else { panic!("{sent:?}") };
+    for part in [
+        "LastName",
+        "Account.Name",
+        "IsDeleted = false",
+        "(Phone != null)",
+        "LIMIT 1",
+    ] {
+        assert!(query.contains(part), "{part} is not in {query}");
+    }
 }
 
 #[tokio::test]
@@ -269,7 +279,11 @@ async fn what_waits_for_a_person_is_told() {
         let id = bench.org.id("Contact", n).unwrap();
         bench.org.delete("Contact", &id).unwrap();
     }
-    bench.run(&["run", "-f", "crm.yaml", "--once"]).await.ended(8);
+    let held = bench
+        .run(&["run", "-f", "crm.yaml", "--once", "-o", "json"])
+        .await
+        .ended(8);
+    assert_eq!(held.json()["runs"][0]["result"], "DeleteGuard");
     let id = bench.org.id("Contact", 200).unwrap();
     bench
         .database()
@@ -285,6 +299,17 @@ async fn what_waits_for_a_person_is_told() {
     line(&finished, "warning", "Contact", "values that do not fit the table: 1");
     bench.database().execute("DELETE FROM _rejected_row", []).unwrap();
     let confirmed = format!("Contact={token}");
+    let wrong = [
+        "run",
+        "-f",
+        "crm.yaml",
+        "--once",
+        "--confirm-deletes",
+        "Contact=1-0123456789ab",
+    ];
+    let refused = bench.run(&wrong).await.ended(8);
+    let advice = format!("let exactly them go by run --once --confirm-deletes {confirmed}");
+    assert!(refused.stderr.contains(&advice), "{refused:?}");
     bench
         .run(&["run", "-f", "crm.yaml", "--once", "--confirm-deletes", &confirmed])
         .await
