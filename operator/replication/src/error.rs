@@ -164,7 +164,10 @@ impl fmt::Display for Problems {
 
 fn now_held(held: Option<&HeldDeletes>, object: &ObjectName) -> String {
     match held {
-        Some(HeldDeletes { count, token }) => format!("{count} are, and what lets them go is {object}={token}"),
+        Some(HeldDeletes { count, token }) => format!(
+            "{count} are, with the token {token}; look at them, and where they are meant let exactly them go by \
+             run --once --confirm-deletes {object}={token}"
+        ),
         None => "none are".to_owned(),
     }
 }

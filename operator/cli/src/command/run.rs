@@ -40,9 +40,64 @@ use crate::{
 struct RunOutput<'a> {
     /// `namespace/name`.
     replicator: &'a str,
-    /// What the tick did.
+    /// Wall clock.
+    start_time: Timestamp,
+    /// Wall clock.
+    end_time: Timestamp,
+    /// One for each run that ended.
+    runs: Vec<RunView<'a>>,
+    /// Objects whose runs go on.
+    running: &'a [String],
+    /// What kept every object from running.
+    error: Option<&'a RunError>,
+    /// When an object that failed is tried again.
+    next_try_time: Option<Timestamp>,
+}
+
+/// A run as it is printed.
+#[derive(Debug, Serialize)]
+struct RunView<'a> {
+    /// What it did.
     #[serde(flatten)]
-    report: &'a TickReport,
+    run: &'a RunReport,
+    /// `ok`, or the reason why it is not, as the table has it.
+    result: &'static str,
+}
+
+impl<'a> RunOutput<'a> {
+    fn new(replicator: &'a str, report: &'a TickReport) -> Self {
+        let TickReport {
+            start_time,
+            end_time,
+            runs,
+            running,
+            error,
+            next_try_time,
+        } = report;
+        let runs = runs.iter().map(|run| RunView {
+            run,
+            result: result(run),
+        });
+        Self {
+            replicator,
+            start_time: *start_time,
+            end_time: *end_time,
+            runs: runs.collect(),
+            running,
+            error: error.as_ref(),
+            next_try_time: *next_try_time,
+        }
+    }
+}
+
+/// How a run ended, in a word.
+fn result(run: &RunReport) -> &'static str {
+    match (&run.error, &run.held, run.rejected) {
+        (Some(error), _, _) => error.reason,
+        (None, Some(_), _) => "DeleteGuard",
+        (None, None, 1..) => "RowsRejected",
+        (None, None, 0) => "ok",
+    }
 }
 
 /// What is said where nothing follows the first tick.
@@ -51,6 +106,7 @@ const ONLY_MANUAL: &str =
 
 /// Replicates.
 pub(crate) async fn run(arguments: Run, context: &Context) -> Result<Exit, Failure> {
+    confirms_what_runs(&arguments)?;
     // Before signals are listened to: standard input may be a terminal, and who waits at it must be able to leave.
     let mut prepared = Prepared::load(&arguments.source.source, context)?;
     prepared.adopt(arguments.adopt.clone());
@@ -72,6 +128,22 @@ pub(crate) async fn run(arguments: Run, context: &Context) -> Result<Exit, Failu
         (Some(done), _) => done,
         (None, None) => Err(Failure::Defect("a run ended without a result".to_owned())),
     }
+}
+
+/// A confirmation for an object that does not run would be lost.
+fn confirms_what_runs(arguments: &Run) -> Result<(), Failure> {
+    let runs = |object: &String| {
+        let mut wanted = arguments.objects.iter();
+        arguments.objects.is_empty() || wanted.any(|name| name.eq_ignore_ascii_case(object))
+    };
+    let lost = arguments.confirm_deletes.iter().find(|(object, _)| !runs(object));
+    lost.map_or(Ok(()), |(object, _)| {
+        Err(Failure::Usage(format!(
+            "--confirm-deletes is for {object}, which --object leaves out ({}), so nothing would be confirmed: add \
+             --object {object}, or leave --object out",
+            arguments.objects.join(", ")
+        )))
+    })
 }
 
 /// What is said of a resource that is suspended.
@@ -124,10 +196,7 @@ async fn replicate(
             token,
         ))
         .await;
-        let output = RunOutput {
-            replicator: &replicator,
-            report: &report,
-        };
+        let output = RunOutput::new(&replicator, &report);
         if once {
             context.printer.result(&output, || text(&report))?;
         } else {
@@ -145,13 +214,7 @@ async fn replicate(
     let tell = |report: &TickReport| {
         log(report);
         standing.log(report);
-        context.printer.next(
-            &RunOutput {
-                replicator: &replicator,
-                report,
-            },
-            || None,
-        )
+        context.printer.next(&RunOutput::new(&replicator, report), || None)
     };
     let mut planned = ticks::Planned {
         session,
@@ -235,15 +298,8 @@ fn text(report: &TickReport) -> String {
             rows_deleted,
             api_calls,
             rows,
-            error,
             ..
         } = run;
-        let state = match (error, run.held.is_some(), run.rejected) {
-            (Some(error), _, _) => error.reason,
-            (None, true, _) => "DeleteGuard",
-            (None, false, 1..) => "RowsRejected",
-            (None, false, 0) => "ok",
-        };
         let numbers = [*rows_read, *rows_written, *rows_deleted, *api_calls].map(printer::grouped);
         let [read, written, deleted, calls] = numbers;
         let time = seconds(run.start_time, run.end_time);
@@ -258,7 +314,7 @@ fn text(report: &TickReport) -> String {
             printer::grouped(*rows),
             calls,
             time,
-            state.to_owned(),
+            result(run).to_owned(),
         ]
     });
     printer::table(

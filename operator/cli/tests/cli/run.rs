@@ -48,8 +48,8 @@ async fn the_next_run_brings_what_changed_and_costs_a_query_for_each_object() {
     assert_eq!(report["replicator"], "default/crm");
     let run = &report["runs"][0];
     assert_eq!(
-        (&run["object"], &run["kind"]),
-        (&"Contact".into(), &"Incremental".into())
+        (&run["object"], &run["kind"], &run["result"]),
+        (&"Contact".into(), &"Incremental".into(), &"ok".into())
     );
     assert_eq!(
         (&run["rowsWritten"], &run["rowsDeleted"], &run["error"]),
@@ -116,12 +116,36 @@ async fn an_object_that_cannot_be_planned_does_not_stop_the_others() {
             && finished.stderr.contains("did you mean Contact?"),
         "{finished:?}"
     );
+    let report = bench.run(&[&ONCE[..], &["-o", "json"]].concat()).await.ended(7).json();
+    assert_eq!(
+        (&report["runs"][0]["result"], &report["runs"][1]["result"]),
+        (&"ok".into(), &"InvalidObject".into())
+    );
     let only = |object| [&ONCE[..], &["--object", object]].concat();
     bench.run(&only("Account")).await.ended(0);
     bench.run(&only("contcat")).await.ended(3);
     bench.write(&["Contcat", "Acount"], "");
     let finished = bench.run(&ONCE).await.ended(3);
     assert!(finished.stderr.contains("2 problems"), "{finished:?}");
+}
+
+#[tokio::test]
+async fn a_confirmation_for_an_object_that_does_not_run_is_a_wrong_use() {
+    let bench = Bench::new().await;
+    let confirm = ["--confirm-deletes", "Contact=1-0123456789ab"];
+    let finished = bench
+        .run(&[&ONCE[..], &confirm, &["--object", "Account"]].concat())
+        .await
+        .ended(2);
+    assert!(
+        finished.stderr.contains("--confirm-deletes is for Contact") && finished.stderr.contains("--object Contact"),
+        "{finished:?}"
+    );
+    assert_eq!(bench.org.counters().of("login"), 0);
+    bench
+        .run(&[&ONCE[..], &confirm, &["--object", "Account", "--object", "contact"]].concat())
+        .await
+        .ended(0);
 }
 
 #[tokio::test]
