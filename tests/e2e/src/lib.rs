@@ -1,5 +1,5 @@
-//! What the end-to-end tests share: the binary as a user runs it, databases to write to, and the comparison of a table
-//! with the org.
+//! What the end-to-end tests share: the binary as a user runs it, databases to write to, a Kubernetes control plane, and
+//! the comparison of a table with the org.
 //!
 //! The tests start the very binary that is shipped, as a process of its own, so that exit codes, output, signals and
 //! `kill -9` are tested too. A test that lacks a server fails and names the command that provides it.

@@ -106,8 +106,53 @@ async fn rights_are_these_and_no_more() {
             ]),
             "{overlay}"
         );
-        let count = documents.keys().filter(|(kind, _)| kind.ends_with("Role")).count();
-        assert_eq!(count, 2, "{overlay}");
+        let bindings = documents
+            .keys()
+            .filter(|(kind, _)| kind.ends_with("RoleBinding"))
+            .count();
+        assert_eq!(bindings, 2, "{overlay}: the operator has no other role");
+    }
+}
+
+#[tokio::test]
+async fn people_with_a_role_of_kubernetes_see_or_change_replicators() {
+    let control_plane = ControlPlane::shared().await;
+    let people = std::fs::read_to_string(format!("{DEPLOY}/overlays/cluster/people.yaml")).expect("it is there");
+    control_plane.admin().apply(&people).await;
+    let namespace = control_plane.namespace("people").await;
+    for (role, changes) in [("view", false), ("edit", true), ("admin", true)] {
+        let person = control_plane.service_account(&namespace, role).await;
+        let binding = json!({
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": role, "namespace": namespace},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+            "subjects": [{"kind": "ServiceAccount", "name": role, "namespace": namespace}],
+        });
+        control_plane.admin().apply(&binding.to_string()).await;
+        let may = async |verb: &str, resource: &str| {
+            control_plane
+                .may(&person, verb, "salesforce-replicator.io", resource, &namespace)
+                .await
+        };
+        // Roles are put together by a controller.
+        until("the role is in force", async || {
+            may("list", "salesforcereplicators").await
+        })
+        .await;
+        if changes {
+            until("both roles are in force", async || {
+                may("create", "salesforcereplicators").await
+            })
+            .await;
+        }
+        for verb in ["create", "update", "patch", "delete"] {
+            assert_eq!(may(verb, "salesforcereplicators").await, changes, "{role} {verb}");
+        }
+        assert!(
+            !may("patch", "salesforcereplicators/status").await,
+            "{role}: status is the operator's"
+        );
     }
 }
 
