@@ -55,7 +55,7 @@ const LIMIT: Duration = Duration::from_mins(3);
 /// Between two looks at something that tells nobody when it changes.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How often another port is tried where somebody else was faster to take it.
+/// How often other ports are tried where somebody else was faster to take one.
 const TRIES: usize = 5;
 
 /// How long a service account's token is good, in seconds: longer than any test, and at least ten minutes.
@@ -121,7 +121,7 @@ impl ControlPlane {
     pub async fn start() -> Self {
         let programs = programs().await;
         let begin = Instant::now();
-        for _ in 1..TRIES {
+        for _ in 0..TRIES {
             match Self::try_to_start(&programs).await {
                 Ok(started) => {
                     // Past the capture of the test's output: whoever waits shall know for what.
