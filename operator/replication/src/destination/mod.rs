@@ -43,7 +43,8 @@
 //!
 //! **A listing** goes by [`ObjectTable::compare`], stretch by stretch in ascending order of Ids (bytewise). Rows of the table
 //! that a stretch should have had and lacks, marked ones apart, are noted in `_surplus_row`: candidates only, which the
-//! engine reads by Id before they leave. A stretch from the beginning forgets what an earlier listing noted, and so does the
+//! engine reads by Id before they leave. Rejected records that the stretch lacks and that have no such row are told apart
+//! ([`Differences::vanished`]), to be read by Id as well. A stretch from the beginning forgets what an earlier listing noted, and so does the
 //! first commit whose checkpoint has no listing.
 //!
 //! **Nothing changed.** A commit with [`StateWrite::WithRows`] whose segment changed no row and noted no delete writes
@@ -172,6 +173,9 @@ pub struct Differences {
     pub differing: Vec<String>,
     /// Rows of the table that the stretch lacks; they are noted.
     pub surplus: u64,
+    /// Rejected records that the stretch lacks and of which no row is surplus: nothing else would ever end their entries. With
+    /// `Ignore`, whose surplus stays, those with a row are among them.
+    pub vanished: Vec<String>,
 }
 
 /// A record that is not among those that the table is to hold.
@@ -309,7 +313,8 @@ pub trait ObjectTable: Send + 'static {
     /// A first load that another plan has begun and not finished is given up: where the state read is of phase `Initial`
     /// and has another `plan_hash` than `checkpoint`, its table is dropped and made anew. It is partial by contract, and
     /// what it holds may be gone from Salesforce by now. A table in which that load found rows of another life (its state has
-    /// no `reconciled_at`) is not partial, and stays.
+    /// no `reconciled_at`) is not partial, and stays; so does one that a view of somebody else keeps from being dropped, and
+    /// its rows are then of another life.
     ///
     /// # Errors
     /// [`Error::Fenced`](crate::Error::Fenced), a missing right, a table that is not as planned.

@@ -179,6 +179,7 @@ pub(super) fn begin(plan: &ObjectPlan, memory: &Memory) -> Begin {
     Begin {
         compared: !is_resumed,
         beyond: false,
+        rest: None,
     }
 }
 

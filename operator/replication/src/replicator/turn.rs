@@ -34,7 +34,7 @@ use crate::{
     retry::Retries,
     run::{
         Context, Memory, Place, Tally, incremental, initial,
-        listing::{self, Begin, Passed},
+        listing::{self, Begin, Passed, Rest},
         segment::Limits,
         verify::{self, Verified},
     },
@@ -116,8 +116,8 @@ struct Measure {
 /// How one call of a run ended.
 enum Performed {
     Done(Memory, Vec<ColumnInUse>),
-    /// A listing made room.
-    Yielded(Memory),
+    /// A listing made room, and goes on by this rest.
+    Yielded(Memory, Option<Rest>),
     /// Salesforce's log does not reach back so far: a Reconcile takes the place of this Verify.
     Beyond,
 }
@@ -322,6 +322,7 @@ impl<D: Destination> Shared<D> {
 const FIRST: Begin = Begin {
     compared: true,
     beyond: false,
+    rest: None,
 };
 
 /// What follows a long run.
@@ -571,7 +572,7 @@ impl<D: Destination> Taken<'_, D> {
                 let known = self.settle(table, memory, None, measure).await?;
                 Ok(Known { in_use, ..known })
             }
-            Performed::Yielded(_) | Performed::Beyond => {
+            Performed::Yielded(..) | Performed::Beyond => {
                 Err(Error::Internal("a first run ended as a long one".to_owned()))
             }
         }
@@ -643,7 +644,7 @@ impl<D: Destination> Taken<'_, D> {
             measure.kind = need.kind();
             let perform = async {
                 self.is_allowed(measure.kind).await?;
-                self.perform(&measure, table, need, begin).await
+                self.perform(&measure, table, need, begin.clone()).await
             };
             let performed = self.unless_cancelled(perform).await;
             match performed {
@@ -665,8 +666,9 @@ impl<D: Destination> Taken<'_, D> {
                     measure.kind = RunKind::Reconcile;
                     begin.beyond = true;
                 }
-                Ok(Performed::Yielded(memory)) => {
+                Ok(Performed::Yielded(memory, rest)) => {
                     known.memory = memory;
+                    begin.rest = rest;
                     if self.turn.outdated.load(Ordering::Relaxed) {
                         // The next turn goes on by the new plan.
                         break Error::Cancelled;
@@ -696,7 +698,7 @@ impl<D: Destination> Taken<'_, D> {
             let need = needs::of(RunKind::Incremental, &self.turn.plan, &known.memory)?;
             match self.perform(&measure, table, need, FIRST).await? {
                 Performed::Done(memory, _) => self.settle(table, memory, Some(known.clone()), &measure).await,
-                Performed::Yielded(_) | Performed::Beyond => {
+                Performed::Yielded(..) | Performed::Beyond => {
                     Err(Error::Internal("an Incremental ended as a long run".to_owned()))
                 }
             }
@@ -742,7 +744,7 @@ impl<D: Destination> Taken<'_, D> {
             Need::Listing { memory, kind } => Ok(
                 match Box::pin(listing::run(&context, table, &memory, kind, begin)).await? {
                     Passed::Done { memory, in_use } => Performed::Done(*memory, in_use),
-                    Passed::Yielded(memory) => Performed::Yielded(*memory),
+                    Passed::Yielded(memory, rest) => Performed::Yielded(*memory, rest),
                 },
             ),
             Need::Long(_) | Need::Nothing => Err(Error::Internal("a run of no kind".to_owned())),

@@ -9,6 +9,9 @@
 //! a stretch is committed, the state has its last Id, and a pass that is broken off goes on behind it, in this process or
 //! another.
 //!
+//! **Rejected records** that have vanished without a word in Salesforce's log are no rows that could be surplus. The ones
+//! that a stretch lacks are settled with it, and their entries go where Salesforce does not have them.
+//!
 //! **Surplus** is only a candidate: a row may have arrived since its stretch was listed. When the listing is whole, each
 //! candidate is settled by Id, and so is each delete that is still held; only then are deletes applied, under the guard.
 //!
@@ -17,7 +20,7 @@
 //! began with, and an Incremental and a Verify follow its end from there (design 6.2).
 //!
 //! **Yielding.** A pass of hours makes room for the Incremental of its own object between two stretches, and goes on by a
-//! new query behind its last Id.
+//! new query behind its last Id; so it does at its end, where the surplus of a table may take as long.
 //!
 //! **Rejected.** A table of all Ids listed so far, compared at the end: it is as long as the org is large, and has to survive
 //! crashes; candidates are as few as the surplus. Truncating and filling anew, or swapping tables: readers would see an
@@ -52,18 +55,29 @@ pub(crate) enum Passed {
         /// Columns that could not be exchanged.
         in_use: Vec<ColumnInUse>,
     },
-    /// It made room for an Incremental and goes on by another call.
-    Yielded(Box<Memory>),
+    /// It made room for an Incremental and goes on by another call, which is to begin with this rest.
+    Yielded(Box<Memory>, Option<Rest>),
+}
+
+/// What a pass that has been through all stretches has still to settle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Rest {
+    /// Pending deletes behind this Id, then the surplus.
+    Pending(Option<String>),
+    /// Surplus behind this Id.
+    Surplus(Option<String>),
 }
 
 /// What whoever begins a pass knows of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Begin {
     /// All stretches before the one that it goes on with were compared: by this process, or there were none. Else perhaps not
     /// the last of them, since another process, or an earlier life of this one, was broken off.
     pub(crate) compared: bool,
     /// Salesforce's log does not reach back so far: it takes the place of a Verify.
     pub(crate) beyond: bool,
+    /// It made room at its end.
+    pub(crate) rest: Option<Rest>,
 }
 
 /// Begins a pass of a kind, or goes on with the one that the state has.
@@ -79,12 +93,14 @@ pub(crate) async fn run<T: ObjectTable>(
 ) -> Result<Passed> {
     let state = &memory.state;
     let hash = &context.plan.hash.0;
-    // One without a last Id is only announced.
+    // One without a last Id is only announced, or there is nothing to list.
+    let is_begun = |listing: &Listing| listing.last_id.is_some() || begin.rest.is_some();
     let under_way = state
         .checkpoint
         .listing
         .clone()
-        .filter(|listing| listing.kind == kind && listing.plan_hash == *hash && listing.last_id.is_some());
+        .filter(|listing| listing.kind == kind && listing.plan_hash == *hash && is_begun(listing));
+    let rest = begin.rest.clone().filter(|_| under_way.is_some());
     let listing = match under_way {
         Some(listing) => listing,
         None => start(context, kind).await?,
@@ -97,7 +113,7 @@ pub(crate) async fn run<T: ObjectTable>(
         // What changed later is no drift: the next Incremental would have brought it. Nor is what enters or leaves by
         // another condition, or what another life of the table has left in it.
         drift_before: memory.watermark.filter(|_| is_as_before),
-        verifies: takes_the_place_of_verify(memory, &listing, begin),
+        verifies: takes_the_place_of_verify(memory, &listing, begin.beyond),
         is_new: state.checkpoint.listing.as_ref() != Some(&listing),
         checkpoint: Checkpoint {
             listing: Some(listing),
@@ -105,15 +121,29 @@ pub(crate) async fn run<T: ObjectTable>(
         },
     };
     let finished = match kind {
+        _ if rest.is_some() => true,
         ListingKind::Reconcile => pass.stamps(table).await?,
         ListingKind::Refresh => pass.rows(table).await?,
     };
-    if !finished {
+    let settled = if finished {
+        pass.settle_rest(table, rest.unwrap_or(Rest::Pending(None))).await?
+    } else {
+        Settled::MakingRoom(None)
+    };
+    if let Settled::MakingRoom(rest) = settled {
         let known = super::remember(context, table, memory.watermark, memory.verified_until).await?;
-        return Ok(Passed::Yielded(Box::new(known)));
+        return Ok(Passed::Yielded(Box::new(known), rest));
     }
     let is_whole = kind == ListingKind::Reconcile || begin.compared;
     pass.end(table, memory, is_whole).await
+}
+
+/// How far a pass came.
+enum Settled {
+    /// To its end.
+    All,
+    /// It makes room.
+    MakingRoom(Option<Rest>),
 }
 
 async fn start(context: &Context<'_>, kind: ListingKind) -> Result<Listing> {
@@ -133,7 +163,7 @@ async fn start(context: &Context<'_>, kind: ListingKind) -> Result<Listing> {
 }
 
 /// Whether nothing can be verified from where it was verified last.
-fn takes_the_place_of_verify(memory: &Memory, listing: &Listing, Begin { beyond, .. }: Begin) -> bool {
+fn takes_the_place_of_verify(memory: &Memory, listing: &Listing, beyond: bool) -> bool {
     let reached = memory
         .verified_until
         .map(|until| until.duration_until(listing.started).unsigned_abs());
@@ -300,13 +330,13 @@ impl Pass<'_, '_> {
         });
         let mut wanted = differences.missing;
         wanted.extend(differences.differing);
+        wanted.extend(differences.vanished);
         Ok(wanted)
     }
 
-    /// What follows the last stretch: surplus, deletes, columns, the state.
+    /// What follows when all is settled: deletes, columns, the state.
     async fn end<T: ObjectTable>(mut self, table: &mut T, memory: &Memory, is_whole: bool) -> Result<Passed> {
         let context = self.context;
-        self.settle_surplus(table).await?;
         let in_use = match self.kind {
             ListingKind::Refresh => table.settle_columns().await?,
             ListingKind::Reconcile => Vec::new(),
@@ -358,28 +388,49 @@ impl Pass<'_, '_> {
         })
     }
 
-    async fn settle_surplus<T: ObjectTable>(&self, table: &mut T) -> Result<()> {
+    /// Settles what may leave.
+    async fn settle_rest<T: ObjectTable>(&self, table: &mut T, mut rest: Rest) -> Result<Settled> {
         if self.context.plan.deletes == Deletes::Ignore {
-            return Ok(());
+            return Ok(Settled::All);
         }
         let mut segments = Segments::new(self.context, table, Load::Overwrite);
-        // Before the surplus is noted beside them, which needs no second look.
-        segments.settle_pending(&self.checkpoint).await?;
-        let mut after: Option<String> = None;
         loop {
-            segments.commit(&self.checkpoint).await?;
-            let ids = segments.table().surplus(after.as_deref(), SURPLUS).await?;
-            let Some(last) = ids.last().cloned() else { break };
-            let noted = pending_until(segments.table(), after.as_deref(), &last).await?;
-            let ids: Vec<String> = ids.into_iter().filter(|id| !noted.contains(id)).collect();
-            let settled = segments.settle(&self.checkpoint, &ids).await?;
-            self.context.drifted(Drift {
-                surplus: if self.drift_before.is_some() { settled.left } else { 0 },
-                ..Drift::default()
-            });
-            after = Some(last);
+            rest = match rest {
+                // Before the surplus is noted beside them, which needs no second look.
+                Rest::Pending(after) => match segments.settle_some_pending(&self.checkpoint, after.as_deref()).await? {
+                    Some(last) => Rest::Pending(Some(last)),
+                    None => Rest::Surplus(None),
+                },
+                Rest::Surplus(after) => match self.settle_some_surplus(&mut segments, after.as_deref()).await? {
+                    Some(last) => Rest::Surplus(Some(last)),
+                    None => return Ok(Settled::All),
+                },
+            };
+            if self.context.must_yield() {
+                return Ok(Settled::MakingRoom(Some(rest)));
+            }
         }
-        Ok(())
+    }
+
+    /// Settles noted surplus behind an Id; gives the last of it, nothing where there is none.
+    async fn settle_some_surplus<T: ObjectTable>(
+        &self,
+        segments: &mut Segments<'_, '_, T>,
+        after: Option<&str>,
+    ) -> Result<Option<String>> {
+        let ids = segments.table().surplus(after, SURPLUS).await?;
+        let Some(last) = ids.last().cloned() else {
+            return Ok(None);
+        };
+        let noted = pending_until(segments.table(), after, &last).await?;
+        let ids: Vec<String> = ids.into_iter().filter(|id| !noted.contains(id)).collect();
+        let settled = segments.settle(&self.checkpoint, &ids).await?;
+        segments.commit(&self.checkpoint).await?;
+        self.context.drifted(Drift {
+            surplus: if self.drift_before.is_some() { settled.left } else { 0 },
+            ..Drift::default()
+        });
+        Ok(Some(last))
     }
 }
 

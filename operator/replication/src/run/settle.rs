@@ -235,17 +235,27 @@ impl<'a, 'run, T: ObjectTable> Segments<'a, 'run, T> {
     }
 
     /// Settles all pending deletes, so that they may be applied.
-    pub(crate) async fn settle_pending(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+    async fn settle_pending(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let mut after: Option<String> = None;
-        loop {
-            self.commit(checkpoint).await?;
-            let ids = self.table.pending(after.as_deref(), PENDING).await?;
-            let Some(last) = ids.last().cloned() else {
-                return Ok(());
-            };
-            self.settle(checkpoint, &ids).await?;
+        while let Some(last) = self.settle_some_pending(checkpoint, after.as_deref()).await? {
             after = Some(last);
         }
+        Ok(())
+    }
+
+    /// Settles pending deletes behind an Id; gives the last of them, nothing where there are none.
+    pub(crate) async fn settle_some_pending(
+        &mut self,
+        checkpoint: &Checkpoint,
+        after: Option<&str>,
+    ) -> Result<Option<String>> {
+        self.commit(checkpoint).await?;
+        let ids = self.table.pending(after, PENDING).await?;
+        if !ids.is_empty() {
+            self.settle(checkpoint, &ids).await?;
+            self.commit(checkpoint).await?;
+        }
+        Ok(ids.into_iter().next_back())
     }
 }
 

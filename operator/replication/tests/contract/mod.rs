@@ -161,6 +161,8 @@ macro_rules! contract_suite {
                 a_row_that_left_loses_its_entries,
                 a_rejected_row_is_a_live_read,
                 rejected_rows_are_no_difference,
+                rejected_records_that_vanished_are_told,
+                a_marked_row_keeps_no_rejected_record,
             },
             held::{
                 what_is_held_stays_noted,

@@ -10,8 +10,8 @@ use replication::{
 use super::{
     Harness,
     fixture::{
-        DIRECT, LAST, MERGE, OVERWRITE, Row, Table, batch, contact, counts, created, id, left, names, pending,
-        rejected, state_of,
+        DIRECT, LAST, MERGE, OVERWRITE, Row, Table, batch, contact, counts, created, id, left, names, number_of,
+        pending, rejected, state_of,
     },
     listing::listed,
 };
@@ -249,4 +249,70 @@ pub(crate) async fn rejected_rows_are_no_difference<H: Harness>() {
     assert_eq!(differences.missing, [id(2)]);
     assert!(differences.differing.is_empty());
     assert_eq!(differences.surplus, 0);
+}
+
+/// `Differences::vanished`: "rejected records that the stretch lacks and of which no row is surplus".
+pub(crate) async fn rejected_records_that_vanished_are_told<H: Harness>() {
+    for (deletes, expected) in [
+        (Deletes::Remove, &[3, 4, 6][..]),
+        (Deletes::Mark, &[3, 4, 6]),
+        (Deletes::Ignore, &[1, 3, 4, 6]),
+    ] {
+        let (harness, mut table) = with_meyer::<H>(deletes).await;
+        MERGE
+            .at(9)
+            .write(
+                &mut table,
+                &[
+                    unfit(1, 6),
+                    unfit(3, 6),
+                    unfit(4, 6),
+                    unfit(5, 6),
+                    unfit(6, 6).with("Birthdate", "soon"),
+                ],
+            )
+            .await
+            .unwrap();
+        let before = harness.fingerprint().await;
+        let listed = listed(&[(2, 6), (5, 6)]);
+        let whole = Stretch {
+            after: None,
+            until: None,
+            listed: &listed,
+        };
+        let numbers = |ids: &[String]| ids.iter().map(|id| number_of(id)).collect::<Vec<_>>();
+        let differences = table.compare(whole).await.unwrap();
+        assert_eq!(numbers(&differences.vanished), expected, "{deletes:?}");
+        assert_eq!(numbers(&differences.missing), [2]);
+        assert_eq!(differences.surplus, 1, "the row of the first is surplus");
+        assert_eq!(rejected(&harness).await.len(), 6, "nothing is forgotten unasked");
+        if deletes == Deletes::Ignore {
+            assert_ne!(harness.fingerprint().await, before, "surplus is noted");
+        }
+
+        let (after, until) = (id(3), id(5));
+        let stretch = Stretch {
+            after: Some(&after),
+            until: Some(&until),
+            listed: &listed[1..],
+        };
+        let differences = table.compare(stretch).await.unwrap();
+        assert_eq!(numbers(&differences.vanished), [4], "{deletes:?}");
+    }
+}
+
+/// A marked row is no surplus: nothing else would end the entries of its record.
+pub(crate) async fn a_marked_row_keeps_no_rejected_record<H: Harness>() {
+    let (harness, mut table) = with_meyer::<H>(Deletes::Mark).await;
+    LAST.write(&mut table, &[Row::deleted(1, 6)]).await.unwrap();
+    MERGE.at(9).write(&mut table, &[unfit(1, 7)]).await.unwrap();
+    assert_eq!(rejected(&harness).await, ["1 visits 10:00:09"]);
+    let stretch = Stretch {
+        after: None,
+        until: None,
+        listed: &[],
+    };
+    assert_eq!(table.compare(stretch).await.unwrap().vanished, [id(1)]);
+    LAST.leave(&mut table, vec![left(1, None)]).await.unwrap();
+    assert!(rejected(&harness).await.is_empty());
 }

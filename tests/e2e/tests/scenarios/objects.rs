@@ -31,6 +31,7 @@ for_both!(
     a_load_of_hours_holds_up_nobody,
     a_reconcile_makes_room_for_its_incremental,
     a_refresh_makes_room_for_its_incremental,
+    the_end_of_a_listing_makes_room_for_its_incremental,
 );
 
 fn config() -> Config {
@@ -256,4 +257,46 @@ async fn makes_room(kind: Kind, name: &str, long: RunKind, expected: &[RunKind])
         play.column("account", "display_name", &ids[10]).await,
         "Behind the pass"
     );
+}
+
+/// Surplus of hours is settled batch by batch; the pass goes on behind the last one, and does not list anew.
+async fn the_end_of_a_listing_makes_room_for_its_incremental(kind: Kind, name: &str) {
+    let play = Play::new(kind, name, config(), json!([{"name": "Account"}])).await;
+    let mut session = play.session().await;
+    good(&mut session).await;
+    play.recorder.ignore();
+    let ids = play.ids("Account");
+    play.advance(HOUR);
+    for id in ["001AAAAAAAAAAAAAAA", "001zzzzzzzzzzzzzzz"] {
+        let columns = "salesforce_id, system_modstamp, display_name";
+        let statement = format!(
+            "INSERT INTO {} ({columns}) VALUES ('{id}', '2020-01-01T00:00:00.000Z', 'nobody')",
+            play.database().table("account")
+        );
+        play.database().query(&statement).await;
+    }
+    // The first query lists, the second one asks for the surplus by Id.
+    play.hang("queryAll", "Account", 1);
+    let request = TickRequest {
+        kind: Some(Reconcile),
+        until: Some(play.clock_ahead(MINUTE)),
+        ..TickRequest::default()
+    };
+    let cancel = CancellationToken::new();
+    let (report, ()) = tokio::join!(session.tick(&request, &cancel), async {
+        play.hangs().await;
+        play.advance(MINUTE);
+    });
+    assert_eq!(report.running, ["Account"], "{report:#?}");
+    play.update("Account", &ids[10], &[("Name", "Meanwhile")]);
+    let asked = play.org().counters().of_object("queryAll", "Account");
+    let next = TickRequest::default();
+    let (report, ()) = tokio::join!(session.tick(&next, &cancel), async { play.let_go() });
+    assert!(report.succeeded(), "{report:#?}");
+    assert_eq!(kinds(&report.runs), [Incremental, Reconcile]);
+    assert_eq!(play.column("account", "display_name", &ids[10]).await, "Meanwhile");
+    play.assert_equal(&session).await;
+    // The hanging one is answered or asked again; then the Incremental's changes, and the deletes that it may apply by then.
+    let more = play.org().counters().of_object("queryAll", "Account") - asked;
+    assert!(more <= 3, "{more} queries: it listed again, or settled again");
 }

@@ -6,7 +6,11 @@ use simulator::{Config, schema::FieldType};
 
 use super::{for_both, play::Play};
 
-for_both!(a_value_that_does_not_fit_rejects_its_row, rejected_rows_are_mended);
+for_both!(
+    a_value_that_does_not_fit_rejects_its_row,
+    rejected_rows_are_mended,
+    rejected_records_that_vanished_are_forgotten,
+);
 
 /// The entries, as `[id, column]`.
 async fn entries(play: &Play) -> Vec<[String; 2]> {
@@ -155,4 +159,25 @@ async fn rejected_rows_are_mended(kind: Kind, name: &str) {
     assert_eq!(play.column("specimen", "number", &ids[2]).await, NUMBER);
     let session = play.session().await;
     play.assert_equal(&session).await;
+}
+
+/// Hard deleted, and the log is gone: only a listing can tell.
+async fn rejected_records_that_vanished_are_forgotten(kind: Kind, name: &str) {
+    let (mut play, ids, _) = with_unfit(kind, name).await;
+    play.exits(&["run", "--once"], 6).await;
+    let mut expected = unfit(&ids);
+    assert_eq!(entries(&play).await, expected);
+    for (long, gone) in [("reconcile", [&ids[0], &ids[4]]), ("refresh", [&ids[1], &ids[3]])] {
+        for id in gone {
+            play.org().hard_delete("Specimen__c", id).unwrap();
+        }
+        play.org().purge_delete_log("Specimen__c").unwrap();
+        let arguments = ["run", "--once", "--kind", long, "-ojson"];
+        let report = play.command(&arguments).await.exits(6).json();
+        expected.retain(|[id, _]| !gone.contains(&id));
+        assert_eq!(entries(&play).await, expected, "{long}");
+        let rejected = if long == "reconcile" { 3 } else { 1 };
+        assert_eq!(report["runs"][0]["rejected"], rejected, "{report:#}");
+        assert_eq!(play.column("specimen", "name", gone[0]).await, "-");
+    }
 }

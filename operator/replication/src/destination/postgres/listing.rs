@@ -103,6 +103,7 @@ async fn read(context: &Context, session: &mut Session, stretch: &Stretch<'_>) -
         match what.as_str() {
             "m" => differences.missing.push(id),
             "d" => differences.differing.push(id),
+            "v" => differences.vanished.push(id),
             _ => {
                 differences.surplus = u64::try_from(surplus).unwrap_or_default();
                 unnoted = surplus - noted;
@@ -111,6 +112,7 @@ async fn read(context: &Context, session: &mut Session, stretch: &Stretch<'_>) -
     }
     differences.missing.sort_unstable();
     differences.differing.sort_unstable();
+    differences.vanished.sort_unstable();
     Ok((differences, unnoted))
 }
 

@@ -18,6 +18,7 @@ use crate::{
     Result,
     destination::{Differences, Listed, Stretch},
     guard::{HeldDeletes, Tokenizer, count_of},
+    plan::Deletes,
     value,
 };
 
@@ -43,6 +44,12 @@ impl OwnedStretch {
     /// Behind every Id is what is behind the empty text.
     fn after(&self) -> &str {
         self.after.as_deref().unwrap_or_default()
+    }
+
+    fn lists(&self, id: &str) -> bool {
+        self.listed
+            .binary_search_by(|listed| listed.id.as_str().cmp(id))
+            .is_ok()
     }
 
     /// Before every blob is every text, so the empty one is behind the last Id.
@@ -114,7 +121,25 @@ impl Session {
             walk.miss(&next.id, &rejected);
         }
         walk.differences.surplus = u64::try_from(walk.surplus.len()).unwrap_or(u64::MAX);
+        let mut vanished: Vec<String> = rejected
+            .into_iter()
+            .filter(|id| !stretch.lists(id) && !self.leaves_as_surplus(&walk, id))
+            .collect();
+        vanished.sort_unstable();
+        walk.differences.vanished = vanished;
         Ok(walk)
+    }
+
+    fn leaves_as_surplus(&self, walk: &Walk, id: &str) -> bool {
+        let leaves = match self.plan.deletes {
+            Deletes::Remove | Deletes::Mark => true,
+            Deletes::Ignore => false,
+        };
+        leaves
+            && walk
+                .surplus
+                .binary_search_by(|surplus| surplus.as_str().cmp(id))
+                .is_ok()
     }
 
     /// Notes the surplus, and forgets that of an earlier listing; whether that changed anything.

@@ -3,14 +3,14 @@
 use std::fmt::Write as _;
 
 use super::{super::layout::Layout, Names, Statement, quote};
-use crate::plan::{LinkedColumn, ObjectPlan};
+use crate::plan::{Deletes, LinkedColumn, ObjectPlan};
 
 /// A stretch of the table: `$1` object, `$2` and `$3` Ids and stamps that were listed, `$4` behind this Id, `$5` not behind
 /// that one where there is one.
 #[derive(Debug)]
 pub(crate) struct ListingStatements {
-    /// What differs: Ids with `m` (missing) or `d` (differing); then one row with `s`, how many the listing lacks, and
-    /// how many of them are not noted.
+    /// What differs: Ids with `m` (missing), `d` (differing) or `v` (rejected, and vanished); and one row with `s`, how many
+    /// the listing lacks, and how many of them are noted.
     pub(crate) compare: Stretches,
     /// Notes what the listing lacks: the parameters are the same without the stamps.
     pub(crate) note_surplus: Stretches,
@@ -42,15 +42,23 @@ fn compare(names: &Names, bounded: bool) -> Statement {
         key,
         stamp,
         mark,
+        deletes,
         ..
     } = names;
     let marked = mark
         .as_ref()
         .map_or("false".to_owned(), |mark| format!("t.{}", mark.is_deleted));
-    let until = if bounded {
-        format!(" AND t.{key} <= $5")
+    let (until, rejected_until) = if bounded {
+        (format!(" AND t.{key} <= $5"), " AND r.salesforce_id <= $5")
     } else {
-        String::new()
+        (String::new(), "")
+    };
+    let leaves_as_surplus = match deletes {
+        Deletes::Remove | Deletes::Mark => format!(
+            " AND NOT EXISTS (SELECT FROM {table} t WHERE t.{key} = r.salesforce_id{})",
+            names.and_unmarked()
+        ),
+        Deletes::Ignore => String::new(),
     };
     Statement::new(format!(
         "WITH pair AS MATERIALIZED (SELECT l.id AS listed, h.id AS here, h.marked, coalesce(l.id, h.id) AS id \
@@ -62,7 +70,11 @@ fn compare(names: &Names, bounded: bool) -> Statement {
          FROM pair p WHERE p.listed IS NOT NULL \
          AND NOT EXISTS (SELECT FROM {rejected} r WHERE r.object = $1 AND r.salesforce_id = p.id) \
          UNION ALL SELECT '', 's', count(*), count(*) FILTER (WHERE EXISTS (SELECT FROM {surplus} n \
-         WHERE n.object = $1 AND n.salesforce_id = p.id)) FROM pair p WHERE p.listed IS NULL"
+         WHERE n.object = $1 AND n.salesforce_id = p.id)) FROM pair p WHERE p.listed IS NULL \
+         UNION ALL SELECT DISTINCT r.salesforce_id, 'v', 0::bigint, 0::bigint FROM {rejected} r WHERE r.object = $1 \
+         AND r.salesforce_id > $4{rejected_until} \
+         AND NOT EXISTS (SELECT FROM unnest($2::text[]) AS l (id) WHERE l.id COLLATE \"C\" = r.salesforce_id)\
+         {leaves_as_surplus}"
     ))
 }
 

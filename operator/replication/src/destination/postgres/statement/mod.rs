@@ -25,7 +25,7 @@ pub(super) use self::{
     state::{RELATIONS_OF_ONE, STATE_RELATIONS, StateStatements},
 };
 use super::layout::Layout;
-use crate::plan::{Column, ColumnKind, ColumnSource, ObjectPlan};
+use crate::plan::{Column, ColumnKind, ColumnSource, Deletes, ObjectPlan};
 
 /// A statement whose names are quoted.
 #[derive(Debug, Clone)]
@@ -136,6 +136,7 @@ struct Names {
     compared: Vec<String>,
     /// The two columns of the delete mode `Mark`.
     mark: Option<Mark>,
+    deletes: Deletes,
 }
 
 /// The two columns of the delete mode `Mark`, quoted.
@@ -174,9 +175,10 @@ impl Names {
             compared: columns.iter().skip(2).cloned().collect(),
             columns,
             mark: match plan.deletes {
-                crate::plan::Deletes::Mark => mark(),
-                crate::plan::Deletes::Remove | crate::plan::Deletes::Ignore => None,
+                Deletes::Mark => mark(),
+                Deletes::Remove | Deletes::Ignore => None,
             },
+            deletes: plan.deletes,
         }
     }
 
