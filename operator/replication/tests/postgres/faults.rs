@@ -202,3 +202,71 @@ async fn two_processes_never_merge_into_one_table_at_once() {
     place.server.query(&format!("SELECT pg_advisory_unlock({lock})")).await;
     assert_eq!(merge(&mut table, batch(&plan, &[&["a"]])).await.unwrap().inserted, 1);
 }
+
+/// Somebody has what our transaction waits for, and wants our rows: the server ends ours, which waits for a shorter time.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadlock_is_transient_and_the_segment_is_tried_again() {
+    let plan = plan(&[]);
+    let place = Place::new().await;
+    let url = format!("{}?application_name={}", place.server.url(), place.schema);
+    let destination = Postgres::connect(PostgresConfig::new(url, &place.schema))
+        .await
+        .unwrap();
+    destination.prepare().await.unwrap();
+    let mut table = open(&destination, &plan).await;
+    table.read_state().await.unwrap();
+    table.create(&checkpoint(), now()).await.unwrap();
+    merge(&mut table, batch(&plan, &[&["a"], &["b"]])).await.unwrap();
+    let lock = format!("pg_advisory_xact_lock(hashtext('{}'))", place.schema);
+    let trigger = format!(
+        "CREATE FUNCTION {0}.wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         PERFORM set_config('deadlock_timeout', '3s', true); PERFORM {lock}; RETURN NULL; END $$; \
+         CREATE TRIGGER wait AFTER UPDATE ON contact FOR EACH ROW WHEN (NEW.spelled = 'one') \
+         EXECUTE FUNCTION {0}.wait()",
+        place.schema
+    );
+    place.server.query(&trigger).await;
+    let held = format!("BEGIN; SET LOCAL deadlock_timeout = '1min'; SELECT {lock}");
+    let waits = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE application_name = '{}' AND wait_event_type = 'Lock'",
+        place.schema
+    );
+    place.server.query(&held).await;
+    let (merged, ()) = tokio::join!(merge(&mut table, batch(&plan, &[&["one"], &["two"]])), async {
+        while place.server.value(&waits).await != "1" {
+            tokio::task::yield_now().await;
+        }
+        let first = "UPDATE contact SET spelled = 'theirs' WHERE spelled = 'a'; COMMIT";
+        place.server.query(first).await;
+    });
+    let error = merged.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transient, "{error:?}");
+    assert_eq!(error.reason(), "DatabaseUnavailable");
+    assert!(error.message().contains("deadlock"), "{}", error.message());
+    assert_eq!(spelled(&place).await, ["theirs", "b"]);
+    let counts = merge(&mut table, batch(&plan, &[&["one"], &["two"]])).await.unwrap();
+    assert_eq!(counts.updated, 2);
+    assert_eq!(spelled(&place).await, ["one", "two"]);
+}
+
+/// Whoever runs our transactions at another level of isolation (a role's or a database's setting is overridden by ours, a
+/// trigger's is not): the server asks for another try.
+#[tokio::test]
+async fn a_serialization_failure_is_transient() {
+    let plan = plan(&[]);
+    let place = Place::new().await;
+    let mut table = named_table(&place).await;
+    let function = format!(
+        "CREATE FUNCTION {0}.fail() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN RAISE 'could not serialize access to marked-value' USING ERRCODE = '40001'; END $$; \
+         CREATE TRIGGER fail BEFORE INSERT ON contact FOR EACH ROW EXECUTE FUNCTION {0}.fail()",
+        place.schema
+    );
+    place.server.query(&function).await;
+    let error = merge(&mut table, batch(&plan, &[&["a"]])).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transient, "{error:?}");
+    let everything = format!("{error:?} {}", error.message());
+    assert!(!everything.contains("marked-value"), "{everything}");
+    place.server.query("DROP TRIGGER fail ON contact").await;
+    assert_eq!(merge(&mut table, batch(&plan, &[&["a"]])).await.unwrap().inserted, 1);
+}

@@ -1,6 +1,9 @@
 //! First loads that go on, with tables that are not as the load left them.
 
-use replication::{progress::Event, replicator::TickRequest};
+use replication::{
+    progress::{Event, RunKind},
+    replicator::TickRequest,
+};
 use serde_json::json;
 use simulator::Config;
 use tokio_util::sync::CancellationToken;
@@ -146,4 +149,39 @@ async fn a_database_that_is_gone_is_made_again() {
         let runs = good_tick(&mut session).await;
         assert_eq!((runs[0].rows_read, runs[0].rows), (ROWS, 1_300));
     }
+}
+
+/// DROP TABLE would take the view along, or fail for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_a_view_reads_is_loaded_with_another_plan_as_it_is() {
+    let place = Place::new().await;
+    let mut bench = contacts().await;
+    bench.schema = Some(place.schema.clone());
+    break_off(&bench).await;
+    let gone = bench.ids("Contact")[5].clone();
+    bench.control().hard_delete("Contact", &gone).unwrap();
+    place
+        .server
+        .query("CREATE VIEW theirs AS SELECT salesforce_id, surname FROM contact")
+        .await;
+    assert_ne!(place.server.value("SELECT count(*) FROM theirs").await, "0");
+    bench.objects = json!([{"name": "Contact", "mapping": "None", "fields": [
+        {"source": "FirstName", "column": "surname"}, {"source": "Email", "column": "email"}]}]);
+    let mut session = bench.session().await;
+    let runs = good_tick(&mut session).await;
+    assert_eq!(runs[0].kind, RunKind::Initial);
+    assert!(
+        runs[1..].iter().any(|run| run.kind == RunKind::Refresh),
+        "rows of the load that was given up are found by a listing: {runs:#?}"
+    );
+    let found = place.server.query("SELECT salesforce_id FROM theirs ORDER BY 1").await;
+    let found: Vec<String> = found.into_iter().flatten().flatten().collect();
+    assert!(found == bench.ids("Contact"), "{} rows", found.len());
+    let first_names = "SELECT count(*) FROM contact WHERE surname IS NOT NULL";
+    let filled = bench.control().rows("Contact").unwrap();
+    let filled = filled
+        .filter(|row| !row.deleted && row.fields["FirstName"].is_some())
+        .count();
+    assert_eq!(place.server.value(first_names).await, filled.to_string());
+    assert_eq!(place.server.value("SELECT rows FROM _replication_state").await, "1299");
 }

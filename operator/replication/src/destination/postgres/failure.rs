@@ -119,6 +119,14 @@ pub(super) fn refusal(kind: ErrorKind, message: impl Into<String>) -> Error {
     }
 }
 
+/// SQLSTATE of a DROP that something else depends on.
+const DEPENDENT_OBJECTS: &str = "2BP01";
+
+/// Whether something of somebody else depends on what was to be dropped.
+pub(super) fn is_depended_on(error: &sqlx::Error) -> bool {
+    code(error) == Some(DEPENDENT_OBJECTS)
+}
+
 /// Whether a row was there already.
 pub(super) fn is_unique_violation(error: &sqlx::Error) -> bool {
     code(error) == Some("23505")
@@ -254,6 +262,20 @@ fn explain(error: &PgDatabaseError, doing: Doing<'_>, endpoint: &Endpoint) -> (E
         "25006" => (
             ErrorKind::Transient,
             "the server takes no writes: a standby, or default_transaction_read_only is on".to_owned(),
+        ),
+        "40P01" | "40001" => (
+            ErrorKind::Transient,
+            "another session wrote the same rows at the same moment, and the server ended this transaction (deadlock or \
+             serialization failure); its rows are read again"
+                .to_owned(),
+        ),
+        // The detail names objects, and no row.
+        DEPENDENT_OBJECTS => (
+            ErrorKind::Fatal,
+            format!(
+                "{said}: {}; drop what depends on it, or give the object another table",
+                error.detail().unwrap_or_default().replace('\n', ", ")
+            ),
         ),
         "42P01" | "42703" | "3F000" => (
             ErrorKind::Fatal,

@@ -10,7 +10,7 @@ use salesforce::ErrorKind;
 use super::{
     Context, Inner,
     connect::Session,
-    failure::{Doing, refusal},
+    failure::{Doing, is_depended_on, refusal},
     layout::{Found, Layout, Standing},
     state::{conflict, foreign_table, lock, retired_by_us},
     statement::{Beside, IndexStatements, RELATIONS_OF_ONE, STATE_RELATIONS, add_columns, is_beside, type_name},
@@ -225,13 +225,27 @@ pub(super) async fn make(context: &Context, session: &mut Session, is_ours: bool
     })
 }
 
-/// Drops the table of a first load that is given up; within a transaction.
+/// Drops the table of a first load that is given up; within a transaction. Where something of somebody else depends on it, a
+/// view perhaps, it stays with its rows, and the next load merges into them.
 pub(super) async fn give_up(context: &Context, session: &mut Session) -> Result<()> {
+    let (database, table) = (&context.database, context.table());
+    let doing = Doing::MakingTable(table);
+    database.simple(doing, session, "SAVEPOINT give_up").await?;
     let query = sqlx::raw_sql(context.statements.drop_table.sql()).execute(&mut session.connection);
-    context
-        .database
-        .within(Doing::MakingTable(context.table()), query)
-        .await?;
+    let dropping = async {
+        match query.await {
+            Err(error) if is_depended_on(&error) => Ok(false),
+            dropped => dropped.map(|_done| true),
+        }
+    };
+    if database.within(doing, dropping).await? {
+        return Ok(());
+    }
+    database.simple(doing, session, "ROLLBACK TO SAVEPOINT give_up").await?;
+    tracing::info!(
+        table,
+        "a view or whatever else depends on the table of a load that was given up: it stays"
+    );
     Ok(())
 }
 
