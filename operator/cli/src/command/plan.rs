@@ -182,7 +182,8 @@ fn object_text(object: &ObjectView, state: &StateOutput) -> Vec<String> {
     });
     lines.extend(indented(&printer::table(&["COLUMN", "TYPE", "FROM"], rows)));
     for index in indexes {
-        lines.push(format!("  index {} ({})", index.name, index.columns.join(", ")));
+        let rows = index.rows.map(|rows| format!(", {rows} rows")).unwrap_or_default();
+        lines.push(format!("  index {} ({}){rows}", index.name, index.columns.join(", ")));
     }
     lines.push(String::new());
     lines.extend(indented(&kinds_text(kinds)));

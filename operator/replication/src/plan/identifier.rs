@@ -78,6 +78,13 @@ impl Identifier {
         readable.push_str("_idx");
         Self::new(cut(&readable, &hash(&key), capabilities.max_identifier_bytes))
     }
+
+    /// The name of the index of a table's marked rows, which no index of columns has.
+    pub(super) fn of_marks(table: &Self, capabilities: Capabilities) -> Self {
+        let readable = format!("{table}_marked_idx");
+        let key = format!("{table}\0\0marked");
+        Self::new(cut(&readable, &hash(&key), capabilities.max_identifier_bytes))
+    }
 }
 
 impl fmt::Display for Identifier {

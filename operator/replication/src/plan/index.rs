@@ -1,9 +1,13 @@
-//! Indexes that the resource asks for, beside the primary key.
+//! Indexes beside the primary key: those that the resource asks for, and those that runs need.
+//!
+//! A run that finds a parent changed looks for its children by their reference, and one that finds deletes counts the marked
+//! rows, of which the guard must know; without an index each of them would read the whole table.
 
 use super::{
-    column::{Column, ColumnKind},
+    column::{Column, ColumnKind, ColumnSource},
     findings::Findings,
     identifier::{Identifier, folded},
+    object::Link,
     suggest,
 };
 use crate::destination::Capabilities;
@@ -11,13 +15,51 @@ use crate::destination::Capabilities;
 /// Longest value that an index of PostgreSQL surely takes: 2704 bytes (a third of a page), at 4 bytes a character.
 const SURE_CHARACTERS: u32 = 676;
 
-/// An index that the user asked for.
+/// An index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexPlan {
     /// Its name, unique in the schema and the same for the same columns.
     pub name: Identifier,
     /// Columns in order.
     pub columns: Vec<Identifier>,
+    /// Which rows it has.
+    pub rows: IndexedRows,
+}
+
+/// The rows of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexedRows {
+    /// All of them.
+    All,
+    /// Those that are marked as deleted.
+    Marked,
+}
+
+/// Adds what runs need to what the resource asks for.
+pub(super) fn add_needed(
+    indexes: &mut Vec<IndexPlan>,
+    table: &Identifier,
+    columns: &[Column],
+    links: &[Link],
+    capabilities: Capabilities,
+) {
+    let references = links.iter().filter(|link| !link.compared.is_empty());
+    for column in references.filter_map(|link| columns.get(link.reference_column?)) {
+        let begins_with_it = |index: &IndexPlan| index.columns.first() == Some(&column.name);
+        if !indexes.iter().any(begins_with_it) {
+            indexes.push(IndexPlan {
+                name: Identifier::of_index(table, std::slice::from_ref(&column.name), capabilities),
+                columns: vec![column.name.clone()],
+                rows: IndexedRows::All,
+            });
+        }
+    }
+    let deleted_at = columns.iter().find(|column| column.source == ColumnSource::DeletedAt);
+    indexes.extend(deleted_at.map(|column| IndexPlan {
+        name: Identifier::of_marks(table, capabilities),
+        columns: vec![column.name.clone()],
+        rows: IndexedRows::Marked,
+    }));
 }
 
 pub(super) fn make(
@@ -43,6 +85,7 @@ pub(super) fn make(
             plans.push(IndexPlan {
                 name: Identifier::of_index(table, &names, capabilities),
                 columns: names,
+                rows: IndexedRows::All,
             });
         }
     }

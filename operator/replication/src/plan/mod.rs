@@ -56,7 +56,7 @@ pub use self::{
     field_path::FieldPath,
     hash::PlanHash,
     identifier::{Identifier, ObjectName},
-    index::IndexPlan,
+    index::{IndexPlan, IndexedRows},
     object::{Condition, Deletes, Link, LinkedColumn, ObjectPlan, Periods, VerifyBy},
     schema::Schema,
     template::{TemplatePart, UrlTemplate},

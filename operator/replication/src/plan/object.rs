@@ -183,6 +183,16 @@ pub enum VerifyBy {
     Listing,
 }
 
+impl VerifyBy {
+    fn of(summary: &ObjectSummary) -> Self {
+        if summary.replicateable {
+            Self::Log
+        } else {
+            Self::Listing
+        }
+    }
+}
+
 /// How often the long kinds of run are due; `None` never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Periods {
@@ -277,15 +287,11 @@ pub(super) fn make(spec: &ObjectSpec, context: Context<'_>, findings: &mut Findi
     let columns = columns::columns(&drafts, resolving, &mut select, &mut missing_fields, findings);
     let columns = columns::framed(columns, &select, deletes);
     columns::warn_of_left(&columns, existing, findings);
-    let indexes = index::make(&table, indexes, &columns, context.capabilities, findings);
+    let mut indexes = index::make(&table, indexes, &columns, context.capabilities, findings);
     check_size(&columns, context.capabilities, findings);
     let Select { paths, is_deleted } = select;
     let periods = periods::of(context.consistency, warnings::moves(lookup, &paths));
-    let verify_by = if summary.replicateable {
-        VerifyBy::Log
-    } else {
-        VerifyBy::Listing
-    };
+    let verify_by = VerifyBy::of(summary);
     let condition = condition::make(
         condition.as_deref(),
         mapping,
@@ -295,13 +301,15 @@ pub(super) fn make(spec: &ObjectSpec, context: Context<'_>, findings: &mut Findi
         findings,
     );
     check_parents(&paths, &condition.relationships, findings);
+    let links = links::make(lookup, &paths, &columns, Refreshed::of(periods), findings);
+    index::add_needed(&mut indexes, &table, &columns, &links, context.capabilities);
     let mut plan = ObjectPlan {
         object: ObjectName::new(summary.name.as_str()),
         table,
         id: 0,
         stamp: 1,
         is_deleted,
-        links: links::make(lookup, &paths, &columns, Refreshed::of(periods), findings),
+        links,
         hash: PlanHash::of(&columns, &paths, deletes, condition.condition.as_ref()),
         select: paths,
         columns,

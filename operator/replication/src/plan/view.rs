@@ -10,6 +10,7 @@ use super::{
     ApiCalls, ObjectCalls, Plan, Unplanned,
     column::{Column, ColumnKind, ColumnSource},
     field_path::FieldPath,
+    index::IndexedRows,
     object::{Link, LinkedColumn, ObjectPlan, Periods, VerifyBy},
     periods,
     template::{TemplatePart, UrlTemplate},
@@ -102,6 +103,9 @@ pub struct IndexView {
     pub name: String,
     /// Its columns.
     pub columns: Vec<String>,
+    /// `marked` where it has only rows that are marked as deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<&'static str>,
 }
 
 /// Parents of one relationship as they are shown.
@@ -209,6 +213,10 @@ impl ObjectView {
                 .map(|index| IndexView {
                     name: index.name.to_string(),
                     columns: index.columns.iter().map(ToString::to_string).collect(),
+                    rows: match index.rows {
+                        IndexedRows::All => None,
+                        IndexedRows::Marked => Some("marked"),
+                    },
                 })
                 .collect(),
             links: links.iter().map(|link| LinkView::new(link, columns)).collect(),

@@ -4,7 +4,7 @@
 use replication::{
     Error,
     destination::{ColumnFate, Contents, Destination, Listed, ObjectTable, Stretch},
-    plan::{ColumnKind, ColumnSource, Deletes, Identifier, IndexPlan, ObjectPlan, PlanHash},
+    plan::{ColumnKind, ColumnSource, Deletes, Identifier, IndexPlan, IndexedRows, ObjectPlan, PlanHash},
 };
 
 use super::{
@@ -270,6 +270,7 @@ pub(crate) async fn indexes_follow_the_exchange<H: Harness>() {
     before.indexes.push(IndexPlan {
         name: Identifier::new("contact_visits_idx"),
         columns: vec![Identifier::new("visits"), Identifier::new("last_name")],
+        rows: IndexedRows::All,
     });
     let mut table = created(&harness, &before).await;
     MERGE

@@ -10,8 +10,8 @@ use replication::{
     destination::{Deletions, Destination, Left, Load, ObjectTable, StateWrite},
     guard::Guard,
     plan::{
-        Column, ColumnKind, ColumnSource, Deletes, FieldPath, Identifier, IndexPlan, ObjectName, ObjectPlan, Periods,
-        PlanHash, TemplatePart, UrlTemplate, VerifyBy,
+        Column, ColumnKind, ColumnSource, Deletes, FieldPath, Identifier, IndexPlan, IndexedRows, ObjectName,
+        ObjectPlan, Periods, PlanHash, TemplatePart, UrlTemplate, VerifyBy,
     },
     state::{Checkpoint, Counts, Owner, Phase, State},
 };
@@ -113,10 +113,12 @@ pub(crate) fn contact(deletes: Deletes) -> ObjectPlan {
             IndexPlan {
                 name: Identifier::new("contact_last_name_idx"),
                 columns: vec![Identifier::new("last_name")],
+                rows: IndexedRows::All,
             },
             IndexPlan {
                 name: Identifier::new("contact_account_name_last_name_idx"),
                 columns: vec![Identifier::new("account_name"), Identifier::new("last_name")],
+                rows: IndexedRows::All,
             },
         ],
         condition: None,

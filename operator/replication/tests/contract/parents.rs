@@ -5,7 +5,9 @@ use replication::{
     batch::Batch,
     budget::BytePermit,
     destination::ObjectTable,
-    plan::{ColumnKind, Deletes, FieldPath, Identifier, IndexPlan, Link, LinkedColumn, ObjectName, ObjectPlan},
+    plan::{
+        ColumnKind, Deletes, FieldPath, Identifier, IndexPlan, IndexedRows, Link, LinkedColumn, ObjectName, ObjectPlan,
+    },
 };
 
 use super::{
@@ -120,6 +122,7 @@ async fn with_children<H: Harness>(indexed: bool, deletes: Deletes, rows: &[Row]
         plan.indexes.push(IndexPlan {
             name: Identifier::new("contact_account_id_idx"),
             columns: vec![Identifier::new("account_id")],
+            rows: IndexedRows::All,
         });
     }
     let mut table = created(&harness, &plan).await;

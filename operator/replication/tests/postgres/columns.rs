@@ -9,7 +9,7 @@ use replication::{
         postgres::{Postgres, PostgresTable},
     },
     guard::Guard,
-    plan::{Column, ColumnKind, ColumnSource, Deletes, Identifier, IndexPlan, ObjectPlan, PlanHash},
+    plan::{Column, ColumnKind, ColumnSource, Deletes, Identifier, IndexPlan, IndexedRows, ObjectPlan, PlanHash},
     state::{Checkpoint, Counts},
 };
 use salesforce::ErrorKind;
@@ -24,6 +24,7 @@ fn valued(kind: ColumnKind) -> ObjectPlan {
     plan.indexes.push(IndexPlan {
         name: Identifier::new("contact_value_idx"),
         columns: vec![Identifier::new("value"), Identifier::new("spelled")],
+        rows: IndexedRows::All,
     });
     plan.hash = PlanHash(kind.word().to_owned());
     plan

@@ -16,8 +16,8 @@ use replication::{
     },
     guard::Guard,
     plan::{
-        Column, ColumnKind, ColumnSource, Deletes, FieldPath, Identifier, IndexPlan, ObjectName, ObjectPlan, Periods,
-        PlanHash, VerifyBy,
+        Column, ColumnKind, ColumnSource, Deletes, FieldPath, Identifier, IndexPlan, IndexedRows, ObjectName,
+        ObjectPlan, Periods, PlanHash, VerifyBy,
     },
     state::{Checkpoint, Counts, Owner, Phase},
 };
@@ -142,6 +142,7 @@ pub(crate) fn plan(kinds: &[(&str, ColumnKind)]) -> ObjectPlan {
         indexes: vec![IndexPlan {
             name: Identifier::new("contact_spelled_idx"),
             columns: vec![Identifier::new("spelled")],
+            rows: IndexedRows::All,
         }],
         condition: None,
         links: Vec::new(),

@@ -3,11 +3,14 @@
 use replication::{
     batch::Batch,
     budget::BytePermit,
-    destination::{Listed, ObjectTable, Stretch, postgres::PostgresTable},
-    plan::{ColumnKind, FieldPath, Identifier, IndexPlan, Link, LinkedColumn, ObjectName, ObjectPlan},
+    destination::{Deletions, Left, Listed, Load, ObjectTable, StateWrite, Stretch, postgres::PostgresTable},
+    plan::{
+        Column, ColumnKind, ColumnSource, Deletes, FieldPath, Identifier, IndexPlan, IndexedRows, Link, LinkedColumn,
+        ObjectName, ObjectPlan,
+    },
 };
 
-use super::fixture::{Place, merge, open, plan};
+use super::fixture::{GUARD, Place, checkpoint, merge, now, open, plan};
 
 const ROWS: usize = 20_000;
 const STAMP: &str = "2024-05-01T10:00:00.000Z";
@@ -30,6 +33,7 @@ fn children() -> ObjectPlan {
     plan.indexes = vec![IndexPlan {
         name: Identifier::new("contact_account_id_idx"),
         columns: vec![Identifier::new("account_id")],
+        rows: IndexedRows::All,
     }];
     plan
 }
@@ -149,6 +153,59 @@ async fn children_are_found_by_the_index_of_their_reference() {
     }
     let outdated = table.outdated_parents(&link(), parents).await.unwrap();
     assert_eq!(outdated, [account(2)]);
+    drop(table);
+    let scans = scans(&place, |_, scans| scans.reference > before.reference).await;
+    assert_eq!(scans.table, before.table, "the whole table was read");
+}
+
+#[tokio::test]
+async fn marked_rows_are_counted_by_their_index() {
+    let place = Place::new().await;
+    let mut plan = plan(&[]);
+    plan.deletes = Deletes::Mark;
+    for (name, kind, source) in [
+        ("is_deleted", ColumnKind::Boolean, ColumnSource::IsDeleted),
+        ("deleted_at", ColumnKind::Timestamp, ColumnSource::DeletedAt),
+    ] {
+        plan.columns.push(Column {
+            name: Identifier::new(name),
+            kind,
+            source,
+        });
+    }
+    // Instead of the one that the children need, so that the counters have it.
+    plan.indexes = vec![IndexPlan {
+        name: Identifier::new("contact_account_id_idx"),
+        columns: vec![Identifier::new("deleted_at")],
+        rows: IndexedRows::Marked,
+    }];
+    let mut table = place.created(&plan).await;
+    let mut batch = Batch::new(plan.select.len(), BytePermit::unbounded());
+    for number in 0..ROWS {
+        batch.begin_row();
+        for (column, value) in [id(number).as_str(), STAMP, "a"].into_iter().enumerate() {
+            batch.set(column, value);
+        }
+    }
+    merge(&mut table, batch).await.unwrap();
+    table.build_indexes().await.unwrap();
+    place
+        .server
+        .query("UPDATE contact SET is_deleted = true, deleted_at = system_modstamp WHERE salesforce_id < '003000000000009'")
+        .await;
+    place.server.query("VACUUM ANALYZE contact").await;
+    let before = scans(&place, |inserted, _| inserted == 20_000).await;
+    table.begin(Load::Merge).await.unwrap();
+    let left = Left {
+        id: id(1000),
+        stamp: None,
+    };
+    table.leave(vec![left]).await.unwrap();
+    let counts = table
+        .commit(&checkpoint(), Deletions::Apply(GUARD), StateWrite::WithRows, now())
+        .await
+        .unwrap();
+    assert_eq!(counts.deleted, 1);
     drop(table);
     let scans = scans(&place, |_, scans| scans.reference > before.reference).await;
     assert_eq!(scans.table, before.table, "the whole table was read");

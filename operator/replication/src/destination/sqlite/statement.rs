@@ -4,7 +4,7 @@
 //! are bound as parameters. The statements of one table are written once, when it is opened, and prepared once by the
 //! connection's cache, which finds them by their text.
 
-use crate::plan::{Column, ColumnKind, ColumnSource, Deletes, Identifier, IndexPlan, ObjectPlan};
+use crate::plan::{Column, ColumnKind, ColumnSource, Deletes, Identifier, IndexPlan, IndexedRows, ObjectPlan};
 
 /// What a connection keeps for itself, in memory: what the segment under way found and settles at its end, and a place
 /// for [`RESET_LAST_ROWID`].
@@ -374,11 +374,17 @@ pub(super) fn rename_column(plan: &ObjectPlan, from: &Identifier, to: &Identifie
 /// Makes an index.
 pub(super) fn create_index(plan: &ObjectPlan, index: &IndexPlan) -> String {
     let columns: Vec<String> = index.columns.iter().map(|column| quote(column.as_str())).collect();
+    let rows = match index.rows {
+        IndexedRows::All => None,
+        IndexedRows::Marked => mark_column(plan, &ColumnSource::IsDeleted),
+    };
     format!(
-        "CREATE INDEX {} ON {} ({})",
+        "CREATE INDEX {} ON {} ({}){}",
         quote(index.name.as_str()),
         quote(plan.table.as_str()),
-        columns.join(", ")
+        columns.join(", "),
+        rows.map(|is_deleted| format!(" WHERE {is_deleted}"))
+            .unwrap_or_default()
     )
 }
 

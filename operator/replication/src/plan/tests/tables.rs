@@ -5,8 +5,8 @@ use serde_json::json;
 use crate::{
     destination::Capabilities,
     plan::{
-        ColumnKind, ColumnSource, Deletes, Identifier, ObjectPlan, Plan, PlanView, TemplatePart, UrlTemplate, fixture,
-        fixture::plan, objects_needed, parents_needed,
+        ColumnKind, ColumnSource, Deletes, Identifier, IndexPlan, IndexedRows, ObjectPlan, Plan, PlanView,
+        TemplatePart, UrlTemplate, fixture, fixture::plan, objects_needed, parents_needed,
     },
 };
 
@@ -473,17 +473,55 @@ fn describes_are_asked_for_in_two_steps() {
 fn indexes_have_columns_in_their_spelling_and_names_of_their_own() {
     let contact =
         only(json!([{"name": "Contact", "indexes": [["EMAIL"], ["company", "surname"], ["surname", "company"]]}]));
-    let columns: Vec<Vec<&str>> = contact
-        .indexes
-        .iter()
-        .map(|index| index.columns.iter().map(Identifier::as_str).collect())
-        .collect();
     assert_eq!(
-        columns,
-        [vec!["email"], vec!["company", "surname"], vec!["surname", "company"]]
+        indexed(&contact)[..3],
+        ["email", "company, surname", "surname, company"]
     );
     assert_eq!(contact.indexes[0].name.as_str(), "contact_email_idx_aa9a9d56");
     assert_ne!(contact.indexes[1].name, contact.indexes[2].name);
+}
+
+/// Columns of each index.
+fn indexed(object: &ObjectPlan) -> Vec<String> {
+    let columns = |index: &IndexPlan| {
+        index
+            .columns
+            .iter()
+            .map(Identifier::as_str)
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    object.indexes.iter().map(columns).collect()
+}
+
+#[test]
+fn children_are_found_by_an_index_of_their_reference() {
+    let directory = only(json!([{"name": "Contact"}]));
+    assert_eq!(indexed(&directory), ["company_id"]);
+    let begun = only(json!([{"name": "Contact", "indexes": [["company_id", "surname"]]}]));
+    assert_eq!(
+        indexed(&begun),
+        ["company_id, surname"],
+        "one that begins with it serves"
+    );
+    let second = only(json!([{"name": "Contact", "indexes": [["surname", "company_id"]]}]));
+    assert_eq!(indexed(&second), ["surname, company_id", "company_id"]);
+    // Without a column for the reference, or without parents, there is nothing to find.
+    let fields = json!([{"source": "Account.Name", "column": "company"}]);
+    let unknown = only(json!([{"name": "Contact", "mapping": "None", "fields": fields}]));
+    assert!(indexed(&unknown).is_empty());
+    assert!(indexed(&only(json!([{"name": "Account"}]))).is_empty());
+    assert_eq!(directory.hash, begun.hash, "an index changes no row");
+}
+
+#[test]
+fn marked_rows_are_counted_by_an_index_of_their_own() {
+    let marked = only(json!([{"name": "Account", "deletes": "Mark", "indexes": [["deleted_at"]]}]));
+    assert_eq!(indexed(&marked), ["deleted_at", "deleted_at"]);
+    let rows: Vec<IndexedRows> = marked.indexes.iter().map(|index| index.rows).collect();
+    assert_eq!(rows, [IndexedRows::All, IndexedRows::Marked]);
+    assert_ne!(marked.indexes[0].name, marked.indexes[1].name);
+    assert!(indexed(&only(json!([{"name": "Account", "deletes": "Ignore"}]))).is_empty());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use sha2::{Digest as _, Sha256};
 
 use super::{super::layout::Layout, Names, Statement, literal, quote, type_name};
-use crate::plan::{Column, ColumnKind, ColumnSource, Deletes, Identifier, IndexPlan, ObjectPlan};
+use crate::plan::{Column, ColumnKind, ColumnSource, Deletes, Identifier, IndexPlan, IndexedRows, ObjectPlan};
 
 /// Begins the name of a column that stands beside one of another type, and that of an index on it. No plan has a `#` in a
 /// name, and no reader knows it.
@@ -122,13 +122,17 @@ fn table_of(schema: &str, plan: &ObjectPlan) -> String {
 
 pub(super) fn index_statements(names: &Names, index: &IndexPlan) -> IndexStatements {
     let columns: Vec<&str> = index.columns.iter().map(Identifier::as_str).collect();
-    index_named(&names.schema, &names.table, index.name.as_str(), &columns)
+    let rows = match (index.rows, &names.mark) {
+        (IndexedRows::Marked, Some(mark)) => format!(" WHERE {}", mark.is_deleted),
+        (IndexedRows::Marked, None) | (IndexedRows::All, _) => String::new(),
+    };
+    index_named(&names.schema, &names.table, index.name.as_str(), (&columns, &rows))
 }
 
-fn index_named(schema: &str, table: &str, name: &str, columns: &[&str]) -> IndexStatements {
+fn index_named(schema: &str, table: &str, name: &str, (columns, rows): (&[&str], &str)) -> IndexStatements {
     let quoted = quote(name);
     let columns: Vec<String> = columns.iter().map(|column| quote(column)).collect();
-    let on = format!("IF NOT EXISTS {quoted} ON {table} ({})", columns.join(", "));
+    let on = format!("IF NOT EXISTS {quoted} ON {table} ({}){rows}", columns.join(", "));
     IndexStatements {
         name: name.to_owned(),
         create: Statement::new(format!("CREATE INDEX {on}")),
@@ -155,7 +159,8 @@ pub(crate) fn beside_indexes(schema: &str, plan: &ObjectPlan, exchanged: &[&str]
                 &quote(schema),
                 &table_of(schema, plan),
                 &beside(index.name.as_str()),
-                &columns,
+                // Those of the mark are never exchanged.
+                (&columns, ""),
             )
         })
         .collect()

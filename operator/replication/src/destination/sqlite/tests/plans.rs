@@ -9,7 +9,7 @@ use super::{
     },
     Place, wide,
 };
-use crate::plan::{Deletes, Identifier};
+use crate::plan::{Deletes, Identifier, IndexPlan, IndexedRows};
 
 /// The steps in which SQLite runs a statement.
 fn steps(connection: &Connection, sql: &str) -> Vec<String> {
@@ -71,6 +71,26 @@ fn statements_for_deletes_never_scan_the_table() {
             }
         }
     }
+}
+
+/// What the guard has to know of the marked rows, whatever number of others there is.
+#[test]
+fn marked_rows_are_counted_by_their_index() {
+    let place = Place::new();
+    let connection = connect::open_or_create(&place.path()).unwrap();
+    let mut plan = wide(10);
+    plan.deletes = Deletes::Mark;
+    plan.indexes.push(IndexPlan {
+        name: Identifier::new("marked"),
+        columns: vec![Identifier::new("deleted_at")],
+        rows: IndexedRows::Marked,
+    });
+    connection.execute_batch(&statement::create_table(&plan)).unwrap();
+    let index = statement::create_index(&plan, plan.indexes.last().unwrap());
+    connection.execute_batch(&index).unwrap();
+    let count = TableStatements::new(&plan).count_marked.unwrap();
+    let steps = steps(&connection, &count);
+    assert!(steps.iter().all(|step| step.contains("INDEX marked")), "{steps:?}");
 }
 
 /// A stretch comes in the order of the key, from the key: nothing is sorted.
