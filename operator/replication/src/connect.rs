@@ -23,7 +23,7 @@ use url::Url;
 use crate::{
     Error, Problems, Result,
     destination::{
-        Capabilities, Destination, RetiredTable,
+        Capabilities, Destination, Purged, RetiredTable,
         postgres::{Postgres, PostgresConfig},
         sqlite::Sqlite,
     },
@@ -169,6 +169,19 @@ pub(crate) fn required(secrets: &dyn Secrets, name: &str, key: &str) -> Result<S
                 secrets.places(name, key)
             ),
         }),
+    }
+}
+
+/// Drops all tables that a replicator has in its destination, and its state: see [`Destination::purge`]. Asks for the secrets
+/// of the destination only, and never Salesforce: the org may be gone, or the login.
+///
+/// # Errors
+/// A secret is missing, the database cannot be reached, something depends on a table (kind Invalid; the others are dropped
+/// all the same).
+pub async fn purge(spec: &SalesforceReplicatorSpec, secrets: &dyn Secrets, options: &Options) -> Result<Purged> {
+    match Opened::open(&spec.destination, secrets, options).await? {
+        Opened::Postgres(destination) => destination.purge(&options.replicator).await,
+        Opened::Sqlite(destination) => destination.purge(&options.replicator).await,
     }
 }
 

@@ -66,6 +66,13 @@
 //! state names another one. They keep their rows and are never written. A retired table of ours that is named again is
 //! taken off the list by `create`, which then finds [`Contents::Rows`].
 //!
+//! **Purging.** [`Destination::purge`] drops every table of a replicator, those that are retired too, whatever org their rows
+//! came from, and forgets its state; the state tables go with the last replicator, the schema stays. Each object is claimed
+//! before its table is dropped, so that a process that still has it open is fenced. A table that something of
+//! somebody else depends on stays, with its state, and the error names what depends; the others are dropped all the same.
+//! What is not a table of ours any more (another has its name by now) is left alone and forgotten. To purge again goes
+//! on where it ended.
+//!
 //! **Changed columns.** `create` adds columns that are missing. A column whose type differs from the plan's
 //! stays until [`ObjectTable::settle_columns`]: meanwhile its values go into a column beside it, made by `create`, that readers
 //! do not know. A column that the plan does not have, or has as [`ColumnSource::Empty`](crate::plan::ColumnSource::Empty), keeps
@@ -85,6 +92,7 @@ use crate::{
 };
 
 pub mod postgres;
+mod purging;
 pub mod sqlite;
 
 /// What a plan must know of a destination.
@@ -198,6 +206,13 @@ pub struct RetiredTable {
     pub retired_at: Timestamp,
 }
 
+/// What a purge dropped.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// The tables, in order of their names; state tables are not among them.
+    pub tables: Vec<String>,
+}
+
 /// A column that could not be exchanged for one of another type, since something of somebody else depends on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ColumnInUse {
@@ -285,6 +300,14 @@ pub trait Destination: Clone + std::fmt::Debug + Send + Sync + 'static {
         kept: &[ObjectName],
         at: Timestamp,
     ) -> impl Future<Output = Result<Vec<RetiredTable>>> + Send;
+
+    /// Drops all that a replicator (`namespace/name`) has here, each table in a transaction of its own. Needs no plan and no
+    /// org. Writes nothing where it has nothing here.
+    ///
+    /// # Errors
+    /// Of kind Invalid where something depends on a table, or on the state tables; a missing right, a lock that others hold.
+    /// Several are one error that tells all of them, of the kind that is tried again first.
+    fn purge(&self, replicator: &str) -> impl Future<Output = Result<Purged>> + Send;
 
     /// Opens the table of one object for `owner`. Writes nothing.
     ///

@@ -36,6 +36,9 @@ pub(crate) trait Harness: Sized {
     /// exponent and without zeros at the end, `2015-02-10`, `01:56:14.000`, `2015-02-10T01:56:14.000Z`.
     fn text_of(column: &str, kind: ColumnKind) -> String;
 
+    /// The names of all tables and views, in order of their names.
+    async fn relations(&self) -> Vec<String>;
+
     /// The names of the indexes of a table without those of its key, in order of their names.
     async fn indexes(&self, table: &str) -> Vec<String>;
 }

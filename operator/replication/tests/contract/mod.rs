@@ -23,6 +23,7 @@ mod overwrite;
 mod ownership;
 mod parents;
 mod postgres;
+mod purge;
 mod rejected;
 mod retire;
 mod rows;
@@ -207,6 +208,17 @@ macro_rules! contract_suite {
                 tables_of_others_are_left_alone,
                 another_table_retires_the_former_one,
                 a_retired_table_of_another_object_is_refused,
+            },
+            purge::{
+                all_tables_of_a_replicator_are_dropped,
+                to_purge_again_writes_nothing,
+                tables_of_another_replicator_stay,
+                rows_of_any_org_go,
+                what_is_open_is_fenced,
+                a_segment_under_way_is_fenced,
+                a_table_that_a_view_reads_stays,
+                state_tables_that_a_view_reads_stay,
+                what_is_not_ours_any_more_is_left_alone,
             },
             adopt::{
                 the_first_commit_takes_over,

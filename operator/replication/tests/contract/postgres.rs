@@ -82,6 +82,16 @@ impl Schema {
         print
     }
 
+    async fn relations(&self) -> Vec<String> {
+        let sql = format!(
+            "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname = '{}' AND c.relkind IN ('r', 'v') ORDER BY c.relname",
+            self.name
+        );
+        let rows = self.server.query(&sql).await;
+        rows.into_iter().map(|mut row| row.remove(0).unwrap()).collect()
+    }
+
     async fn indexes(&self, table: &str) -> Vec<String> {
         let sql = format!(
             "SELECT indexname FROM pg_indexes WHERE schemaname = '{}' AND tablename = '{table}' \
@@ -151,6 +161,10 @@ macro_rules! harness {
 
             fn text_of(column: &str, kind: ColumnKind) -> String {
                 text_of(column, kind)
+            }
+
+            async fn relations(&self) -> Vec<String> {
+                self.0.relations().await
             }
 
             async fn indexes(&self, table: &str) -> Vec<String> {

@@ -115,6 +115,12 @@ impl Harness for SqliteFile {
         }
     }
 
+    async fn relations(&self) -> Vec<String> {
+        let sql = "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') ORDER BY name";
+        let rows = self.query(sql).await;
+        rows.into_iter().map(|mut row| row.remove(0).unwrap()).collect()
+    }
+
     async fn indexes(&self, table: &str) -> Vec<String> {
         let sql = format!(
             "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = '{table}' AND sql IS NOT NULL ORDER BY name"

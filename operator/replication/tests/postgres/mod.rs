@@ -6,6 +6,7 @@ pub(crate) mod fixture;
 mod migration;
 mod plans;
 mod pooler;
+mod purge;
 mod readiness;
 mod rights;
 pub(crate) mod server;

@@ -8,6 +8,7 @@ mod faults;
 mod fixture;
 mod incremental;
 mod initial;
+mod purge;
 mod resume;
 mod slow;
 mod ticks;

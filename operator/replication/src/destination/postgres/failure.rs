@@ -37,6 +37,7 @@ pub(super) enum Doing<'a> {
     Comparing(&'a str),
     ExchangingColumns(&'a str),
     Retiring,
+    Purging(&'a str),
 }
 
 impl fmt::Display for Doing<'_> {
@@ -55,6 +56,7 @@ impl fmt::Display for Doing<'_> {
             Self::Comparing(table) => write!(f, "comparing table {table}"),
             Self::ExchangingColumns(table) => write!(f, "exchanging columns of table {table}"),
             Self::Retiring => f.write_str("retiring tables"),
+            Self::Purging(table) => write!(f, "dropping table {table}"),
         }
     }
 }
@@ -71,7 +73,7 @@ impl Doing<'_> {
                 "GRANT CREATE ON DATABASE \"{database}\" TO \"{role}\" or, where the schema is there, \
                  GRANT USAGE, CREATE ON SCHEMA \"{schema}\" TO \"{role}\""
             ),
-            Self::MakingTable(_) | Self::Indexing(_) | Self::ExchangingColumns(_) => format!(
+            Self::MakingTable(_) | Self::Indexing(_) | Self::ExchangingColumns(_) | Self::Purging(_) => format!(
                 "GRANT USAGE, CREATE ON SCHEMA \"{schema}\" TO \"{role}\"; a table that is there must belong to that role"
             ),
             Self::Staging(_) => format!("GRANT TEMPORARY ON DATABASE \"{database}\" TO \"{role}\""),

@@ -11,6 +11,7 @@
 //! | `tables` | state tables, object tables, indexes |
 //! | `layout`, `columns` | columns whose type changes: where their values go, and the exchange |
 //! | `retire` | tables that leave |
+//! | `purge` | all that a replicator has is dropped |
 //! | `readiness` | what would refuse a first run |
 //! | `encode`, `array` | text of a field to bytes, of a row or of a parameter |
 //! | `load` | a COPY under way |
@@ -40,6 +41,7 @@ mod listing;
 mod load;
 mod merge;
 mod object;
+mod purge;
 mod readiness;
 mod rejected;
 mod retire;
@@ -64,7 +66,7 @@ use self::{
 };
 use crate::{
     Error, Result,
-    destination::{Capabilities, Destination, RetiredTable},
+    destination::{Capabilities, Destination, Purged, RetiredTable},
     plan::{Identifier, ObjectName, ObjectPlan},
     state::Owner,
 };
@@ -332,6 +334,11 @@ impl Destination for Postgres {
     async fn retire(&self, owner: &Owner, kept: &[ObjectName], at: Timestamp) -> Result<Vec<RetiredTable>> {
         let mut session = self.inner.session().await?;
         Box::pin(retire::retire(&self.inner, &mut session, owner, kept, at)).await
+    }
+
+    async fn purge(&self, replicator: &str) -> Result<Purged> {
+        let mut session = self.inner.session().await?;
+        Box::pin(purge::purge(&self.inner, &mut session, replicator)).await
     }
 
     async fn open(&self, plan: Arc<ObjectPlan>, owner: Owner) -> Result<PostgresTable> {

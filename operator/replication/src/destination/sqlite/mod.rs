@@ -7,6 +7,7 @@
 //! * `schema`: the state tables and their versions
 //! * `state`: `_replication_state`, the epoch, whose tables
 //! * `retire`: tables that objects have left
+//! * `purge`: all that a replicator has is dropped
 //! * `tables`: DDL and its comparison with what is there
 //! * `exchange`: columns whose type changed
 //! * `listing`: stretches of a listing, surplus, held deletes and what confirms them
@@ -38,6 +39,7 @@ mod listing;
 mod load;
 mod merge;
 mod parents;
+mod purge;
 mod readiness;
 mod retire;
 mod schema;
@@ -66,7 +68,7 @@ use self::{
 };
 use super::{
     Capabilities, ColumnDifference, ColumnInUse, Contents, Deletions, Destination, Differences, Left, Load,
-    ObjectTable, RetiredTable, StateWrite, Stretch,
+    ObjectTable, Purged, RetiredTable, StateWrite, Stretch,
 };
 use crate::{
     Error, Result,
@@ -168,6 +170,17 @@ impl Destination for Sqlite {
         let (owner, kept) = (owner.clone(), kept.to_vec());
         blocking("retiring tables of", move || {
             holding(turn, || retire::retire(&path, &owner, &kept, at))
+        })
+        .await
+    }
+
+    /// Cancel safe like `prepare`.
+    async fn purge(&self, replicator: &str) -> Result<Purged> {
+        let turn = self.turns.take().await;
+        let path = self.path.clone();
+        let replicator = replicator.to_owned();
+        blocking("dropping tables of", move || {
+            holding(turn, || purge::purge(&path, &replicator))
         })
         .await
     }

@@ -61,6 +61,11 @@ const RELATIONS: [(&str, &str); 7] = [
     ),
 ];
 
+/// Their names, the view first, since it reads one of the tables.
+pub(super) fn relations() -> impl Iterator<Item = &'static str> {
+    RELATIONS.iter().rev().map(|(name, _create)| *name)
+}
+
 /// Columns that version 2 added to tables of version 1, with their definitions.
 const ADDED: [(&str, &str, &str); 6] = [
     ("_replication_state", "listing_kind", "TEXT"),

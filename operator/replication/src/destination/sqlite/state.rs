@@ -228,14 +228,18 @@ impl Session {
             Knowledge::Read(epoch) => epoch,
             Knowledge::Claimed(epoch) => Some(epoch),
         };
-        let found: Option<i64> = connection
+        let found = connection
             .prepare_cached("SELECT epoch FROM _replication_state WHERE object = ?1")
             .and_then(|mut select| {
                 select
                     .query_row([self.plan.object.as_str()], |row| row.get(0))
                     .optional()
-            })
-            .map_err(|error| self.failure(&format!("read the state of {}", self.plan.object), error))?;
+            });
+        let found: Option<i64> = match found {
+            // The last replicator was purged, and the state tables went with it.
+            Err(_) if known.is_some() && exists(connection, "_replication_state").is_ok_and(|there| !there) => None,
+            found => found.map_err(|error| self.failure(&format!("read the state of {}", self.plan.object), error))?,
+        };
         if found == known { Ok(()) } else { Err(self.fenced()) }
     }
 

@@ -243,6 +243,16 @@ pub(super) fn drop_table(plan: &ObjectPlan) -> String {
     format!("DROP TABLE IF EXISTS {}", quote(plan.table.as_str()))
 }
 
+/// Drops a table or a view.
+pub(super) fn drop_relation(kind: &str, name: &str) -> String {
+    format!("DROP {kind} {}", quote(name))
+}
+
+/// Reads a view: whether everything that it names is there.
+pub(super) fn read_view(name: &str) -> String {
+    format!("SELECT 1 FROM {}", quote(name))
+}
+
 /// Makes the table of a plan, with its key and no other index.
 pub(super) fn create_table(plan: &ObjectPlan) -> String {
     let columns: Vec<String> = plan

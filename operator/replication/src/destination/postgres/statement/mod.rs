@@ -7,6 +7,7 @@
 mod columns;
 mod deletes;
 mod listing;
+mod purge;
 mod rows;
 mod state;
 
@@ -21,6 +22,7 @@ pub(super) use self::{
     },
     deletes::Pending,
     listing::outdated_parents,
+    purge::PurgeStatements,
     rows::{MergeSql, TableStatements},
     state::{RELATIONS_OF_ONE, STATE_RELATIONS, StateStatements},
 };
