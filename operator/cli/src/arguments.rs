@@ -8,6 +8,8 @@
     reason = "comments on arguments are what --help prints: text, not Markdown"
 )]
 
+pub(crate) mod operator;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -132,6 +134,8 @@ pub(crate) enum Command {
     Objects(Objects),
     /// List the fields of an object that the user can see
     Fields(Fields),
+    /// Run the operator: reconcile the SalesforceReplicator resources of a Kubernetes cluster
+    Operator(operator::Operator),
     /// Print the CustomResourceDefinition, which also describes every field of the file: as YAML, or with -o json as JSON
     #[command(after_help = "Examples:\n  \
                             salesforce-replicator crd | kubectl apply --server-side -f -\n  \

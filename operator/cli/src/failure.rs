@@ -33,6 +33,8 @@ pub(crate) enum Failure {
     Engine(replication::Error),
     /// What Salesforce's client says.
     Salesforce(salesforce::Error),
+    /// What ended the operator.
+    Operator(controller::Error),
     /// Standard output cannot be written.
     Output(std::io::Error),
     /// A defect of ours.
@@ -43,12 +45,14 @@ impl Failure {
     /// How the process ends.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::File { .. } => Exit::Usage,
+            Self::Usage(_)
+            | Self::File { .. }
+            | Self::Operator(controller::Error::Settings(_) | controller::Error::NoCluster(_)) => Exit::Usage,
             Self::Invalid { .. } | Self::NotThere(_) => Exit::Invalid,
             Self::Secrets(_) => Exit::Credentials,
             Self::Engine(error) => Exit::of(error),
             Self::Salesforce(error) => Exit::of_salesforce(error),
-            Self::Output(_) | Self::Defect(_) => Exit::Defect,
+            Self::Operator(_) | Self::Output(_) | Self::Defect(_) => Exit::Defect,
         }
     }
 }
@@ -77,6 +81,7 @@ impl fmt::Display for Failure {
             },
             Self::Engine(error) => f.write_str(&error.message()),
             Self::Salesforce(error) => f.write_str(&error.message()),
+            Self::Operator(error) => write!(f, "{error}"),
             Self::Output(source) => write!(f, "standard output cannot be written: {source}"),
             Self::Defect(text) => write!(f, "a defect of this program: {text}; please report it"),
         }

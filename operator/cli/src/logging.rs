@@ -56,9 +56,9 @@ pub(crate) fn start(global: &Global, voice: Voice, bars: &MultiProgress) {
 fn filter_of(verbose: u8, voice: Voice) -> &'static str {
     match (verbose, voice) {
         (0, Voice::Quiet) => "warn",
-        (0, Voice::Telling) => "warn,salesforce_replicator=info,replication=info,salesforce=info",
-        (1, _) => "warn,salesforce_replicator=debug,replication=debug,salesforce=debug",
-        (2.., _) => "info,salesforce_replicator=trace,replication=trace,salesforce=trace",
+        (0, Voice::Telling) => "warn,salesforce_replicator=info,controller=info,replication=info,salesforce=info",
+        (1, _) => "warn,salesforce_replicator=debug,controller=debug,replication=debug,salesforce=debug",
+        (2.., _) => "info,salesforce_replicator=trace,controller=trace,replication=trace,salesforce=trace",
     }
 }
 

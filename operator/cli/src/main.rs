@@ -68,6 +68,7 @@ fn execute(Arguments { command, global }: Arguments) -> Result<Exit, Failure> {
         bars,
     };
     let voice = match &command {
+        Command::Operator(_) => Voice::Telling,
         Command::Run(run) if !run.once => Voice::Telling,
         Command::Run(_)
         | Command::Plan(_)
@@ -96,6 +97,7 @@ fn execute(Arguments { command, global }: Arguments) -> Result<Exit, Failure> {
             clap_complete::generate(shell, &mut Arguments::command(), "salesforce-replicator", &mut script);
             Printer::text(&String::from_utf8_lossy(&script)).map(|()| Exit::Success)
         }
+        Command::Operator(operator) => block_on(Box::pin(command::operate::operate(operator, &context))),
         Command::Run(run) => block_on(Box::pin(command::run::run(run, &context))),
         Command::Plan(plan) => block_on(Box::pin(command::plan::plan(plan, &context))),
         Command::Preview(preview) => block_on(Box::pin(command::preview::preview(preview, &context))),

@@ -94,7 +94,7 @@ pub(crate) async fn go_on(
                     () = cancel.cancelled() => {}
                     () = clock.sleep(wait) => {}
                 },
-                due => break due,
+                due @ (Due::Tick | Due::Retry) => break due,
             }
         };
         if timetable.wants_plan(&ticking.waited()) {

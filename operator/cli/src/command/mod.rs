@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod discover;
 pub(crate) mod init;
+pub(crate) mod operate;
 pub(crate) mod plan;
 pub(crate) mod preview;
 pub(crate) mod run;

@@ -1,0 +1,65 @@
+//! Where a worker and its runs write how the replicator stands, and the reconciler reads it.
+//!
+//! A change of state wakes the reconciler of the resource at once; progress does not, since whoever shows progress looks by itself every
+//! few seconds.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use replication::{
+    plan::ObjectName,
+    progress::{Event, Observer, RunKind},
+};
+
+use crate::{metrics::ReplicatorMetrics, standing::Standing, wake::Wake};
+
+/// How one replicator stands, shared.
+#[derive(Debug)]
+pub(crate) struct Board {
+    standing: Mutex<Standing>,
+    metrics: Arc<ReplicatorMetrics>,
+    wake: Wake,
+}
+
+impl Board {
+    pub(crate) fn new(standing: Standing, metrics: Arc<ReplicatorMetrics>, wake: Wake) -> Self {
+        Self {
+            standing: Mutex::new(standing),
+            metrics,
+            wake,
+        }
+    }
+
+    /// How it stands at this moment.
+    pub(crate) fn standing(&self) -> Standing {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes what is known, and wakes the reconciler where that makes a difference.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Standing)) {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = standing.clone();
+        change(&mut standing);
+        let is_changed = *standing != before;
+        drop(standing);
+        if is_changed {
+            self.wake.wake();
+        }
+    }
+
+    pub(crate) fn metrics(&self) -> &Arc<ReplicatorMetrics> {
+        &self.metrics
+    }
+}
+
+impl Observer for Board {
+    fn observe(&self, object: &ObjectName, kind: RunKind, event: &Event) {
+        self.metrics.observe(object.as_str(), event);
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        standing.observe(object.as_str(), kind, event);
+        drop(standing);
+        match event {
+            Event::Started | Event::Ended(_) => self.wake.wake(),
+            Event::Size(_) | Event::Read(_) | Event::Committed(_) => {}
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What happens to the tables with the resource.
+//!
+//! Only `deletionPolicy: Delete` has a finalizer: under `Retain` nothing has to be done, so nothing can keep a resource,
+//! and with it a namespace, from going. The finalizer is put on before the first run and taken off when the policy changes back.
+//! The worker has ended before a table is dropped. Dropping is tried again for as long as it fails, each try bounded; a person who does
+//! not want to wait for a database that is gone for good lets the resource go by the annotation `skip-cleanup`.
+
+use std::{sync::PoisonError, time::Duration};
+
+use crds::{DeletionPolicy, Reason, SalesforceReplicator, annotation};
+use kube::{
+    Api, Resource as _, ResourceExt as _,
+    api::{Patch, PatchParams},
+    runtime::controller::Action,
+};
+use replication::connect;
+use serde_json::json;
+
+use crate::{
+    Error, Result,
+    events::Happening,
+    reconcile::{self, Context},
+    status, supervisor,
+    worker::PATIENCE,
+};
+
+/// How long one try may take.
+const TRY: Duration = Duration::from_mins(2);
+
+fn has_finalizer(resource: &SalesforceReplicator) -> bool {
+    resource
+        .finalizers()
+        .iter()
+        .any(|finalizer| finalizer == annotation::FINALIZER)
+}
+
+/// Whether the resource is being deleted and waits for us.
+pub(crate) fn is_needed(resource: &SalesforceReplicator) -> bool {
+    resource.meta().deletion_timestamp.is_some() && has_finalizer(resource)
+}
+
+/// Puts the finalizer on or takes it off, as the policy says.
+///
+/// # Errors
+/// The API server's.
+pub(crate) async fn settle_finalizer(resource: &SalesforceReplicator, context: &Context) -> Result<()> {
+    match (resource.spec.deletion_policy, has_finalizer(resource)) {
+        (DeletionPolicy::Delete, false) => {
+            let finalizers: Vec<&str> = resource
+                .finalizers()
+                .iter()
+                .map(String::as_str)
+                .chain([annotation::FINALIZER])
+                .collect();
+            set_finalizers(resource, &finalizers, context).await
+        }
+        (DeletionPolicy::Retain, true) => release(resource, context).await,
+        (DeletionPolicy::Delete, true) | (DeletionPolicy::Retain, false) => Ok(()),
+    }
+}
+
+async fn release(resource: &SalesforceReplicator, context: &Context) -> Result<()> {
+    let others: Vec<&str> = resource
+        .finalizers()
+        .iter()
+        .map(String::as_str)
+        .filter(|finalizer| *finalizer != annotation::FINALIZER)
+        .collect();
+    set_finalizers(resource, &others, context).await
+}
+
+/// Replaces the list, if nobody else has changed the resource meanwhile.
+async fn set_finalizers(resource: &SalesforceReplicator, finalizers: &[&str], context: &Context) -> Result<()> {
+    let (namespace, name) = supervisor::key(resource);
+    let api: Api<SalesforceReplicator> = context.api(&namespace);
+    let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": resource.resource_version()}});
+    let doing = || format!("changing the finalizers of {namespace}/{name}");
+    let params = PatchParams::default();
+    let patch = Patch::Merge(&patch);
+    match tokio::time::timeout(status::REQUEST, api.patch_metadata(&name, &params, &patch)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(Error::kubernetes(doing(), error)),
+        Err(_elapsed) => Err(Error::Timeout {
+            doing: doing(),
+            seconds: status::REQUEST.as_secs(),
+        }),
+    }
+}
+
+/// Drops the tables of a resource that is being deleted, and lets it go.
+///
+/// # Errors
+/// The API server's, or that the tables could not be dropped: it is tried again.
+pub(crate) async fn pass(resource: &SalesforceReplicator, context: &Context) -> Result<Action> {
+    let key = supervisor::key(resource);
+    let Ok(entry) = context.supervisor.entry(resource).await else {
+        return Err(Error::Settings(
+            "the metrics of a resource could not be made".to_owned(),
+        ));
+    };
+    context.supervisor.stop(&entry, PATIENCE).await;
+    let skips = resource
+        .annotations()
+        .get(annotation::SKIP_CLEANUP)
+        .is_some_and(|skip| skip == "true");
+    if resource.spec.deletion_policy == DeletionPolicy::Delete && !skips {
+        let dropped = drop_tables(resource, &entry, context).await?;
+        match dropped {
+            Ok(tables) => {
+                let note = format!("tables dropped: {}", tables.join(", "));
+                let happened = [Happening::normal(Reason::TablesDropped, note)];
+                context.publisher.publish(resource, &happened).await;
+            }
+            Err(message) => {
+                let note = format!(
+                    "{message}; it is tried again; to let the resource go with its tables kept, annotate {}=true",
+                    annotation::SKIP_CLEANUP
+                );
+                let happened = [Happening::warning(Reason::CleanupFailed, note)];
+                context.publisher.publish(resource, &happened).await;
+                let (namespace, name) = key;
+                return Err(Error::Cleanup {
+                    resource: format!("{namespace}/{name}"),
+                    message,
+                });
+            }
+        }
+    }
+    release(resource, context).await?;
+    context.supervisor.forget(&key).await;
+    Ok(Action::await_change())
+}
+
+/// The tables that were dropped, or why they were not.
+async fn drop_tables(
+    resource: &SalesforceReplicator,
+    entry: &supervisor::Entry,
+    context: &Context,
+) -> Result<Result<Vec<String>, String>> {
+    let secrets = match reconcile::dereference(resource, entry, context).await? {
+        Ok(secrets) => secrets,
+        Err(trouble) => return Ok(Err(trouble.message)),
+    };
+    entry.memory.lock().unwrap_or_else(PoisonError::into_inner).read_for = None;
+    let options = context.supervisor.workshop().options(&supervisor::key(resource));
+    let purged = Box::pin(connect::purge(&resource.spec, secrets.as_ref(), &options));
+    Ok(match tokio::time::timeout(TRY, purged).await {
+        Ok(Ok(purged)) => Ok(purged.tables),
+        Ok(Err(error)) => Err(error.message()),
+        Err(_elapsed) => Err(format!("the database did not answer within {} s", TRY.as_secs())),
+    })
+}

@@ -1,0 +1,345 @@
+//! Metrics of one replicator.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use crds::{ConditionType, Reason, SalesforceReplicatorSpec, SalesforceReplicatorStatus, Schedule};
+use jiff::Timestamp;
+use prometheus::{GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry, Result};
+use replication::progress::{Drift, Event, RunKind, RunReport};
+
+use super::family;
+use crate::standing::{ObjectStanding, Standing};
+
+/// Seconds of a run: from a call that finds nothing to a first load of hours.
+const RUN_BUCKETS: [f64; 12] = [
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 28_800.0,
+];
+
+const OPERATIONS: [&str; 3] = ["read", "upserted", "deleted"];
+const RESULTS: [&str; 2] = ["success", "error"];
+const SEGMENT_RESULTS: [&str; 2] = ["committed", "failed"];
+const STATUSES: [&str; 3] = ["True", "False", "Unknown"];
+const NO_LABELS: &[&str] = &[];
+
+/// Metrics of one replicator.
+#[derive(Debug)]
+pub(crate) struct ReplicatorMetrics {
+    registry: Registry,
+    per_object: bool,
+    active: AtomicI64,
+    /// Objects that have series.
+    objects: Mutex<BTreeSet<String>>,
+    condition: IntGaugeVec,
+    suspended: IntGaugeVec,
+    last_success: GaugeVec,
+    next_run: GaugeVec,
+    expected_interval: GaugeVec,
+    missed_runs: IntCounterVec,
+    run_duration: HistogramVec,
+    run_panics: IntCounterVec,
+    credential_rotations: IntCounterVec,
+    status_patches: IntCounterVec,
+    api_calls: IntCounterVec,
+    api_calls_remaining: IntGaugeVec,
+    api_calls_limit: IntGaugeVec,
+    segments: IntCounterVec,
+    object: ObjectMetrics,
+}
+
+/// Families with the label `object`.
+#[derive(Debug)]
+struct ObjectMetrics {
+    rows: IntCounterVec,
+    watermark: GaugeVec,
+    last_success: GaugeVec,
+    errors: IntCounterVec,
+    drift: IntGaugeVec,
+    failures: IntGaugeVec,
+    held: IntGaugeVec,
+    rejected: IntGaugeVec,
+    table_rows: IntGaugeVec,
+}
+
+impl ReplicatorMetrics {
+    pub(super) fn new(namespace: &str, name: &str, per_object: bool) -> Result<Self> {
+        let labels = HashMap::from([
+            ("replicator_namespace".to_owned(), namespace.to_owned()),
+            ("replicator".to_owned(), name.to_owned()),
+        ]);
+        let registry = Registry::new_custom(None, Some(labels))?;
+        let metrics = Self {
+            condition: family::CONDITION.gauges(&registry)?,
+            suspended: family::SUSPENDED.gauges(&registry)?,
+            last_success: family::LAST_SUCCESS.times(&registry)?,
+            next_run: family::NEXT_RUN.times(&registry)?,
+            expected_interval: family::EXPECTED_INTERVAL.times(&registry)?,
+            missed_runs: family::MISSED_RUNS.counters(&registry)?,
+            run_duration: family::RUN_DURATION.histograms(&registry, &RUN_BUCKETS)?,
+            run_panics: family::RUN_PANICS.counters(&registry)?,
+            credential_rotations: family::CREDENTIAL_ROTATIONS.counters(&registry)?,
+            status_patches: family::STATUS_PATCHES.counters(&registry)?,
+            api_calls: family::API_CALLS.counters(&registry)?,
+            api_calls_remaining: family::API_CALLS_REMAINING.gauges(&registry)?,
+            api_calls_limit: family::API_CALLS_LIMIT.gauges(&registry)?,
+            segments: family::SEGMENTS.counters(&registry)?,
+            object: ObjectMetrics {
+                rows: family::OBJECT_ROWS.counters(&registry)?,
+                watermark: family::OBJECT_WATERMARK.times(&registry)?,
+                last_success: family::OBJECT_LAST_SUCCESS.times(&registry)?,
+                errors: family::OBJECT_ERRORS.counters(&registry)?,
+                drift: family::OBJECT_DRIFT.gauges(&registry)?,
+                failures: family::OBJECT_FAILURES.gauges(&registry)?,
+                held: family::OBJECT_HELD.gauges(&registry)?,
+                rejected: family::OBJECT_REJECTED.gauges(&registry)?,
+                table_rows: family::OBJECT_TABLE_ROWS.gauges(&registry)?,
+            },
+            registry,
+            per_object,
+            active: AtomicI64::new(0),
+            objects: Mutex::default(),
+        };
+        for counters in [
+            &metrics.missed_runs,
+            &metrics.run_panics,
+            &metrics.credential_rotations,
+            &metrics.api_calls,
+        ] {
+            counters.with_label_values(NO_LABELS);
+        }
+        for result in RESULTS {
+            metrics.status_patches.with_label_values(&[result]);
+        }
+        for result in SEGMENT_RESULTS {
+            metrics.segments.with_label_values(&[result]);
+        }
+        Ok(metrics)
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Runs in progress.
+    pub(super) fn active(&self) -> i64 {
+        self.active.load(Ordering::Relaxed).max(0)
+    }
+
+    /// What a run says.
+    pub(crate) fn observe(&self, object: &str, event: &Event) {
+        match event {
+            Event::Started | Event::Size(_) | Event::Read(_) => {}
+            Event::Committed(_) => self.segments.with_label_values(&["committed"]).inc(),
+            Event::Ended(report) => self.ended(object, report),
+        }
+    }
+
+    fn ended(&self, object: &str, report: &RunReport) {
+        let error = report
+            .error
+            .as_ref()
+            .filter(|error| error.reason != Reason::Cancelled.as_str());
+        let result = if error.is_some() { "error" } else { "success" };
+        let took = report.end_time.duration_since(report.start_time).as_secs_f64().max(0.0);
+        let kind = report.kind.to_string();
+        self.run_duration
+            .with_label_values(&[kind.as_str(), result])
+            .observe(took);
+        self.api_calls.with_label_values(NO_LABELS).inc_by(report.api_calls);
+        if let Some(error) = error {
+            if error.reason == Reason::RunPanicked.as_str() {
+                self.run_panics.with_label_values(NO_LABELS).inc();
+            }
+            if error.reason.starts_with("Database") {
+                self.segments.with_label_values(&["failed"]).inc();
+            }
+        }
+        if !self.per_object {
+            return;
+        }
+        self.know(object);
+        let rows = [report.rows_read, report.rows_written, report.rows_deleted];
+        for (operation, rows) in OPERATIONS.into_iter().zip(rows) {
+            self.object.rows.with_label_values(&[object, operation]).inc_by(rows);
+        }
+        if let Some(error) = error {
+            self.object.errors.with_label_values(&[object, error.reason]).inc();
+        }
+        if let Some(drift) = report
+            .drift
+            .filter(|_| report.kind == RunKind::Reconcile && error.is_none())
+        {
+            let Drift {
+                missing,
+                differing,
+                surplus,
+            } = drift;
+            let drift = gauge(missing + differing + surplus);
+            self.object.drift.with_label_values(&[object]).set(drift);
+        }
+    }
+
+    /// An object gets its series, with counters at zero.
+    fn know(&self, object: &str) {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        if objects.insert(object.to_owned()) {
+            for operation in OPERATIONS {
+                self.object.rows.with_label_values(&[object, operation]);
+            }
+            self.object.failures.with_label_values(&[object]);
+        }
+    }
+
+    /// Follows how the replicator stands.
+    pub(crate) fn follow(
+        &self,
+        spec: &SalesforceReplicatorSpec,
+        schedule: Option<&Schedule>,
+        standing: &Standing,
+        status: &SalesforceReplicatorStatus,
+        now: Timestamp,
+    ) {
+        for of in ConditionType::ALL {
+            let stands = status
+                .conditions
+                .iter()
+                .find(|condition| condition.type_ == of.as_str());
+            for value in STATUSES {
+                let is = stands.is_some_and(|condition| condition.status == value);
+                self.condition
+                    .with_label_values(&[of.as_str(), value])
+                    .set(i64::from(is));
+            }
+        }
+        self.suspended.with_label_values(NO_LABELS).set(i64::from(spec.suspend));
+        set(&self.last_success, NO_LABELS, standing.last_success.map(seconds));
+        set(&self.next_run, NO_LABELS, standing.next_run.map(seconds));
+        set(
+            &self.expected_interval,
+            NO_LABELS,
+            schedule.and_then(|schedule| expected_interval(schedule, now)),
+        );
+        raise(&self.missed_runs, standing.missed);
+        raise(&self.credential_rotations, standing.rotations);
+        if let Some(usage) = standing.usage {
+            self.api_calls_limit.with_label_values(NO_LABELS).set(usage.limit);
+            self.api_calls_remaining
+                .with_label_values(NO_LABELS)
+                .set(usage.limit.saturating_sub(usage.used).max(0));
+        }
+        let running = standing
+            .objects
+            .iter()
+            .filter(|object| object.progress.is_some())
+            .count();
+        self.active
+            .store(i64::try_from(running).unwrap_or(i64::MAX), Ordering::Relaxed);
+        if self.per_object {
+            self.follow_objects(&standing.objects);
+        }
+    }
+
+    fn follow_objects(&self, objects: &[ObjectStanding]) {
+        let listed: BTreeSet<&str> = objects.iter().map(|object| object.name.as_str()).collect();
+        let known = self.objects.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for gone in known.iter().filter(|known| !listed.contains(known.as_str())) {
+            self.forget(gone);
+        }
+        for object in objects {
+            let labels = [object.name.as_str()];
+            self.know(&object.name);
+            set(&self.object.watermark, &labels, object.watermark.map(seconds));
+            set(&self.object.last_success, &labels, object.last_success.map(seconds));
+            let failures = object.current_failure().map_or(0, |failure| failure.count);
+            self.object.failures.with_label_values(&labels).set(gauge(failures));
+            let held = object.held.as_ref().map_or(0, |held| held.count);
+            self.object.held.with_label_values(&labels).set(gauge(held));
+            self.object
+                .rejected
+                .with_label_values(&labels)
+                .set(gauge(object.rejected));
+            if let Some(rows) = object.rows {
+                self.object.table_rows.with_label_values(&labels).set(rows);
+            }
+        }
+    }
+
+    /// The series of an object go. Where one of them is not there, nothing is to be done.
+    fn forget(&self, object: &str) {
+        self.objects
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(object);
+        let ObjectMetrics {
+            rows,
+            watermark,
+            last_success,
+            errors,
+            drift,
+            failures,
+            held,
+            rejected,
+            table_rows,
+        } = &self.object;
+        for operation in OPERATIONS {
+            rows.remove_label_values(&[object, operation]).ok();
+        }
+        for reason in Reason::ALL {
+            errors.remove_label_values(&[object, reason.as_str()]).ok();
+        }
+        for times in [watermark, last_success] {
+            times.remove_label_values(&[object]).ok();
+        }
+        for gauges in [drift, failures, held, rejected, table_rows] {
+            gauges.remove_label_values(&[object]).ok();
+        }
+    }
+
+    /// A status was written, or was not taken.
+    pub(crate) fn patched(&self, is_written: bool) {
+        let result = if is_written { "success" } else { "error" };
+        self.status_patches.with_label_values(&[result]).inc();
+    }
+}
+
+/// Sets a gauge, or takes it away where there is no value: a zero would be a time in 1970.
+fn set(gauges: &GaugeVec, labels: &[&str], value: Option<f64>) {
+    match value {
+        Some(value) => gauges.with_label_values(labels).set(value),
+        None => {
+            gauges.remove_label_values(labels).ok();
+        }
+    }
+}
+
+/// Brings a counter up to a sum that is counted elsewhere.
+fn raise(counters: &IntCounterVec, sum: u64) {
+    let counter = counters.with_label_values(NO_LABELS);
+    counter.inc_by(sum.saturating_sub(counter.get()));
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.as_duration().as_secs_f64()
+}
+
+fn gauge(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Time from one run to the next; with a cron line between the two that come next.
+fn expected_interval(schedule: &Schedule, now: Timestamp) -> Option<f64> {
+    match schedule {
+        Schedule::Interval(interval) => Some(interval.as_secs_f64()),
+        Schedule::Cron(_) => {
+            let next = schedule.next_after(now)?;
+            let after = schedule.next_after(next)?;
+            Some(after.duration_since(next).as_secs_f64())
+        }
+        Schedule::Manual => None,
+    }
+}

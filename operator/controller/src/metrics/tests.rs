@@ -1,0 +1,122 @@
+use std::collections::BTreeSet;
+
+use crds::{Schedule, Trigger};
+use replication::progress::RunKind;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    fixture::{at, ended, failed, live, report, spec},
+    standing::Standing,
+    status,
+};
+
+const TEN: &str = "2026-11-28T10:00:00Z";
+
+fn metrics() -> Metrics {
+    Metrics::new("1.2.3", "abc", true).unwrap()
+}
+
+fn follow(replicator: &ReplicatorMetrics, standing: &Standing) {
+    let spec = spec(&json!({}));
+    let schedule = Schedule::new(&Trigger::default()).unwrap();
+    let status = status::build(&spec, standing, Some(&schedule), None, at(TEN));
+    replicator.follow(&spec, Some(&schedule), standing, &status, at(TEN));
+}
+
+#[test]
+fn all_series_of_a_replicator_go_with_it() {
+    let metrics = metrics();
+    for name in ["crm", "sales"] {
+        let replicator = metrics.replicator("telephony", name).unwrap();
+        replicator.observe("Contact", &ended(report("Contact", RunKind::Initial)));
+        follow(&replicator, &live());
+    }
+    let both = metrics.text();
+    assert!(
+        both.contains(
+            r#"salesforce_replicator_object_rows_total{object="Contact",operation="read",replicator="crm",replicator_namespace="telephony"} 100"#
+        ),
+        "{both}"
+    );
+    assert_eq!(
+        both.matches("# TYPE salesforce_replicator_object_rows_total").count(),
+        1
+    );
+    metrics.forget("telephony", "crm");
+    let left = metrics.text();
+    assert!(!left.contains(r#"replicator="crm""#), "{left}");
+    assert!(left.contains(r#"replicator="sales""#));
+}
+
+#[test]
+fn series_of_an_object_go_when_it_leaves_the_spec() {
+    let metrics = metrics();
+    let replicator = metrics.replicator("telephony", "crm").unwrap();
+    let mut standing = live();
+    replicator.observe("Contact", &ended(report("Contact", RunKind::Reconcile)));
+    let failed = failed("Contact", RunKind::Incremental, crds::Reason::QueryTimeout);
+    replicator.observe("Contact", &failed);
+    follow(&replicator, &standing);
+    assert!(metrics.text().contains(r#"object="Contact""#));
+    standing.lists(&spec(&json!({"objects": [{"name": "Account"}]})));
+    follow(&replicator, &standing);
+    let left = metrics.text();
+    assert!(!left.contains(r#"object="Contact""#), "{left}");
+    assert!(left.contains(r#"object="Account""#));
+}
+
+#[test]
+fn a_condition_has_one_status_and_a_time_that_is_not_known_has_no_series() {
+    let metrics = metrics();
+    let replicator = metrics.replicator("telephony", "crm").unwrap();
+    follow(&replicator, &live());
+    let text = metrics.text();
+    let holding: Vec<&str> = text
+        .lines()
+        .filter(|line| line.starts_with("salesforce_replicator_condition{") && line.ends_with(" 1"))
+        .collect();
+    assert_eq!(holding.len(), 6, "{holding:?}");
+    assert!(text.contains(
+        "salesforce_replicator_expected_interval_seconds{replicator=\"crm\",replicator_namespace=\"telephony\"} 300"
+    ));
+    assert!(!text.contains("salesforce_replicator_next_run_timestamp_seconds{"));
+}
+
+#[test]
+fn without_object_metrics_no_series_names_an_object() {
+    let metrics = Metrics::new("1.2.3", "", false).unwrap();
+    let replicator = metrics.replicator("telephony", "crm").unwrap();
+    replicator.observe("Contact", &ended(report("Contact", RunKind::Initial)));
+    follow(&replicator, &live());
+    assert!(!metrics.text().contains("object="));
+}
+
+#[test]
+fn what_a_scrape_shows_is_in_the_list_and_the_other_way_round() {
+    let metrics = metrics();
+    metrics.kube_requests.with_label_values(&["GET", "200"]).inc();
+    let replicator = metrics.replicator("telephony", "crm").unwrap();
+    let mut standing = live();
+    standing.next_run = Some(at(TEN));
+    standing.usage = Some(crds::ApiUsage { used: 1, limit: 10 });
+    replicator.observe("Contact", &ended(crate::fixture::drifted("Contact")));
+    let failed = failed("Contact", RunKind::Incremental, crds::Reason::QueryTimeout);
+    replicator.observe("Contact", &failed);
+    follow(&replicator, &standing);
+    let text = metrics.text();
+    let shown: BTreeSet<String> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE "))
+        .map(str::to_owned)
+        .collect();
+    let listed: BTreeSet<String> = family::ALL
+        .iter()
+        .map(|family| format!("{} {}", family.full_name(), family.kind.as_str()))
+        .collect();
+    assert_eq!(shown, listed);
+    for family in family::ALL {
+        let help = format!("# HELP {} {}", family.full_name(), family.help);
+        assert!(text.contains(&help), "{help}");
+    }
+}

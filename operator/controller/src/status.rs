@@ -1,0 +1,349 @@
+//! The status of a resource: built from how its replicator stands, and written where it differs from what is there.
+//!
+//! Building is pure. What is built depends on the standing, the spec, the status that was written before, and the time
+//! only where time changes a condition ("stale"); it never holds a value that differs on each pass. `lastTransitionTime`
+//! is kept while a condition's status stays, so two passes without a change build the same status, and the second sends
+//! nothing: that is what keeps an operator from waking itself for ever.
+//!
+//! Changes of state are sent at once; progress alone waits for its turn ([`is_due`]).
+
+use std::time::Duration;
+
+use crds::{
+    Condition, HeldDeletes, LastRun, ObjectStatus, Reason, SalesforceReplicator, SalesforceReplicatorSpec,
+    SalesforceReplicatorStatus, Schedule, Time,
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::{
+    Api, Resource as _, ResourceExt as _,
+    api::{Patch, PatchParams},
+};
+use replication::progress::RunKind;
+use salesforce::clock::SharedClock;
+use serde_json::json;
+
+use crate::{
+    Error, Result,
+    conditions::{self, Verdict},
+    standing::{ObjectStanding, Standing, Tick},
+};
+
+/// The field manager of everything that the operator writes.
+pub(crate) const MANAGER: &str = "salesforce-replicator";
+
+/// Bytes of `lastError`: 200 failing objects must fit beside the managed fields (kubernetes.md 2.1).
+const ERROR_BYTES: usize = 256;
+
+/// Bytes of a condition's message; the API server takes 32 768.
+const MESSAGE_BYTES: usize = 2048;
+
+/// How often progress alone is written; every 60 s where there are more objects than this.
+const MANY_OBJECTS: usize = 20;
+
+/// How long one request to the API server may take; the client's own retries would go on for very long.
+pub(crate) const REQUEST: Duration = Duration::from_secs(15);
+
+/// The status that says how a replicator stands.
+pub(crate) fn build(
+    spec: &SalesforceReplicatorSpec,
+    standing: &Standing,
+    schedule: Option<&Schedule>,
+    former: Option<&SalesforceReplicatorStatus>,
+    now: Timestamp,
+) -> SalesforceReplicatorStatus {
+    let Standing {
+        generation,
+        activity: _,
+        org,
+        usage,
+        trouble: _,
+        objects,
+        tick,
+        last_success,
+        next_run,
+        next_try,
+        last_manual,
+        missed,
+        panics: _,
+        rotations: _,
+        retired,
+    } = standing;
+    let former_conditions = former.map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let verdicts = conditions::judge(standing, spec.suspend, schedule, now);
+    let conditions = crds::ConditionType::ALL
+        .into_iter()
+        .zip(verdicts)
+        .filter_map(|(of, verdict)| {
+            let former = former_conditions.iter().find(|former| former.type_ == of.as_str());
+            match verdict {
+                Some(verdict) => Some(condition(&verdict, former, *generation, now)),
+                None => former.cloned(),
+            }
+        })
+        .collect();
+    let known = |value: fn(&SalesforceReplicatorStatus) -> Option<String>| former.and_then(value);
+    SalesforceReplicatorStatus {
+        observed_generation: *generation,
+        conditions,
+        instance_url: org
+            .as_ref()
+            .map(|org| org.instance_url.clone())
+            .or_else(|| known(|status| status.instance_url.clone())),
+        organization_id: org
+            .as_ref()
+            .map(|org| org.organization_id.clone())
+            .or_else(|| known(|status| status.organization_id.clone())),
+        api_usage: *usage,
+        objects_ready: Some(format!(
+            "{}/{}",
+            objects.iter().filter(|object| object.is_ready()).count(),
+            objects.len()
+        )),
+        last_run: tick.as_ref().map(|tick| last_run(tick, objects)),
+        last_success_time: last_success.map(time),
+        next_run_time: next_run.filter(|_| !spec.suspend).map(time),
+        next_try_time: next_try.filter(|_| !spec.suspend).map(time),
+        last_manual_run: last_manual.clone(),
+        missed_runs: (*missed > 0).then(|| signed(*missed)),
+        retired_tables: retired.clone(),
+        objects: objects.iter().map(object_status).collect(),
+    }
+}
+
+fn condition(verdict: &Verdict, former: Option<&Condition>, generation: Option<i64>, now: Timestamp) -> Condition {
+    let status = verdict.status();
+    let unchanged = former.filter(|former| former.status == status);
+    Condition {
+        type_: verdict.of.as_str().to_owned(),
+        status: status.to_owned(),
+        reason: verdict.reason.as_str().to_owned(),
+        message: cut(&verdict.message, MESSAGE_BYTES),
+        observed_generation: generation,
+        last_transition_time: unchanged.map_or_else(|| time(now), |former| former.last_transition_time.clone()),
+    }
+}
+
+/// A tick, with what its runs have done so far.
+fn last_run(tick: &Tick, objects: &[ObjectStanding]) -> LastRun {
+    let under_way = || objects.iter().filter_map(|object| object.progress);
+    let heaviest = under_way().map(|progress| progress.kind).max();
+    let (read, written, deleted) = under_way().fold((0, 0, 0), |(read, written, deleted), progress| {
+        (
+            read + progress.read,
+            written + progress.written,
+            deleted + progress.deleted,
+        )
+    });
+    LastRun {
+        id: tick.id.clone(),
+        kind: kind(
+            heaviest
+                .filter(|_| tick.end.is_none())
+                .map_or(tick.kind, |kind| kind.max(tick.kind)),
+        ),
+        start_time: time(tick.start),
+        end_time: tick.end.map(time),
+        duration: tick.end.map(|end| duration(end.duration_since(tick.start))),
+        rows_read: signed(tick.rows_read + read),
+        rows_written: signed(tick.rows_written + written),
+        rows_deleted: signed(tick.rows_deleted + deleted),
+        api_calls: signed(tick.api_calls),
+    }
+}
+
+fn object_status(object: &ObjectStanding) -> ObjectStatus {
+    let failure = object.current_failure();
+    let counts = object.progress.map_or(
+        (object.last.read, object.last.written, object.last.deleted),
+        |progress| (progress.read, progress.written, progress.deleted),
+    );
+    let is_known = object.rows.is_some() || object.progress.is_some();
+    ObjectStatus {
+        name: object.name.clone(),
+        table: object.table.clone(),
+        phase: object.phase(),
+        api: None,
+        api_reason: None,
+        watermark: object.watermark.map(time),
+        rows: object.rows,
+        rows_read: is_known.then(|| signed(counts.0)),
+        rows_written: is_known.then(|| signed(counts.1)),
+        rows_deleted: is_known.then(|| signed(counts.2)),
+        rejected: (object.rejected > 0).then(|| signed(object.rejected)),
+        held_deletes: object.held.as_ref().map(|held| HeldDeletes {
+            count: signed(held.count),
+            token: held.token.clone(),
+        }),
+        last_success_time: object.last_success.map(time),
+        last_error: failure.map(|failure| cut(&failure.trouble.message, ERROR_BYTES)),
+        consecutive_failures: failure.map(|failure| signed(failure.count)),
+    }
+}
+
+/// A time as the API server keeps it: whole seconds.
+fn time(at: Timestamp) -> Time {
+    Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn kind(kind: RunKind) -> crds::RunKind {
+    match kind {
+        RunKind::Initial => crds::RunKind::Initial,
+        RunKind::Incremental => crds::RunKind::Incremental,
+        RunKind::Verify => crds::RunKind::Verify,
+        RunKind::Reconcile => crds::RunKind::Reconcile,
+        RunKind::Refresh => crds::RunKind::Refresh,
+    }
+}
+
+/// `1m12s`, as the spec writes periods; below a minute with a decimal.
+fn duration(length: SignedDuration) -> String {
+    let seconds = length.as_secs().max(0);
+    match seconds {
+        0..60 => format!("{:.1}s", length.as_secs_f64().max(0.0)),
+        60..3600 => format!("{}m{}s", seconds / 60, seconds % 60),
+        _ => format!("{}h{}m{}s", seconds / 3600, seconds / 60 % 60, seconds % 60),
+    }
+}
+
+/// At most so many bytes, cut between characters.
+pub(crate) fn cut(text: &str, bytes: usize) -> String {
+    const MORE: &str = "…";
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    let end = text.floor_char_boundary(bytes.saturating_sub(MORE.len()));
+    format!("{}{MORE}", text.get(..end).unwrap_or_default())
+}
+
+/// Whether a status has to be sent now: it differs from the one that stands, and either something other than counters
+/// differs, or the counters have waited for long enough since `last`.
+pub(crate) fn is_due(
+    former: Option<&SalesforceReplicatorStatus>,
+    status: &SalesforceReplicatorStatus,
+    since_last: Option<Duration>,
+) -> bool {
+    let Some(former) = former else { return true };
+    if former == status {
+        return false;
+    }
+    state_of(former) != state_of(status)
+        || since_last.is_none_or(|since| since >= progress_period(status.objects.len()))
+}
+
+/// How often progress alone is written (design section 9).
+pub(crate) fn progress_period(objects: usize) -> Duration {
+    if objects > MANY_OBJECTS {
+        Duration::from_mins(1)
+    } else {
+        Duration::from_secs(10)
+    }
+}
+
+/// The part of a status that is state; the rest is progress.
+fn state_of(status: &SalesforceReplicatorStatus) -> SalesforceReplicatorStatus {
+    let mut state = status.clone();
+    state.api_usage = None;
+    state.next_try_time = None;
+    if let Some(run) = &mut state.last_run {
+        (run.rows_read, run.rows_written, run.rows_deleted, run.api_calls) = (0, 0, 0, 0);
+        run.kind = crds::RunKind::Incremental;
+    }
+    if state.last_run.as_ref().is_some_and(|run| run.end_time.is_none()) {
+        state.last_success_time = None;
+    }
+    for object in &mut state.objects {
+        (object.rows, object.rows_read, object.rows_written, object.rows_deleted) = (None, None, None, None);
+        (object.watermark, object.last_success_time) = (None, None);
+    }
+    state
+}
+
+/// Writes a status by server-side apply. Gives what the API server made of it.
+///
+/// # Errors
+/// The API server does not take it, or does not answer.
+pub(crate) async fn write(
+    api: &Api<SalesforceReplicator>,
+    resource: &SalesforceReplicator,
+    status: &SalesforceReplicatorStatus,
+) -> Result<SalesforceReplicator> {
+    let name = resource.name_any();
+    let doing = || {
+        format!(
+            "writing the status of {}/{name}",
+            resource.namespace().unwrap_or_default()
+        )
+    };
+    let body = json!({
+        "apiVersion": SalesforceReplicator::api_version(&()),
+        "kind": SalesforceReplicator::kind(&()),
+        "metadata": {"name": name, "uid": resource.uid()},
+        "status": status,
+    });
+    let params = PatchParams::apply(MANAGER).force();
+    let patch = Patch::Apply(&body);
+    match tokio::time::timeout(REQUEST, api.patch_status(&name, &params, &patch)).await {
+        Ok(Ok(written)) => Ok(written),
+        Ok(Err(error)) => Err(Error::kubernetes(doing(), error)),
+        Err(_elapsed) => Err(Error::Timeout {
+            doing: doing(),
+            seconds: REQUEST.as_secs(),
+        }),
+    }
+}
+
+/// Says of a resource that cannot be read that it cannot. Only conditions are written, and only where they differ.
+///
+/// # Errors
+/// As those of [`write`].
+pub(crate) async fn write_unreadable(
+    api: &Api<SalesforceReplicator>,
+    resource: &impl kube::ResourceExt,
+    message: &str,
+    clock: &SharedClock,
+) -> Result<()> {
+    let name = resource.name_any();
+    let doing = || format!("writing the status of {name}");
+    let condition = Condition {
+        type_: crds::ConditionType::Ready.as_str().to_owned(),
+        status: "False".to_owned(),
+        reason: Reason::InvalidSpec.as_str().to_owned(),
+        message: cut(message, MESSAGE_BYTES),
+        observed_generation: resource.meta().generation,
+        last_transition_time: time(clock.now()),
+    };
+    let body = json!({
+        "apiVersion": SalesforceReplicator::api_version(&()),
+        "kind": SalesforceReplicator::kind(&()),
+        "metadata": {"name": name},
+        "status": {"observedGeneration": resource.meta().generation, "conditions": [condition]},
+    });
+    let params = PatchParams::apply(MANAGER).force();
+    let patch = Patch::Apply(&body);
+    let dynamic: Api<kube::core::PartialObjectMeta<SalesforceReplicator>> =
+        Api::namespaced(api.clone().into_client(), &resource.namespace().unwrap_or_default());
+    match tokio::time::timeout(REQUEST, dynamic.patch_status(&name, &params, &patch)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(Error::kubernetes(doing(), error)),
+        Err(_elapsed) => Err(Error::Timeout {
+            doing: doing(),
+            seconds: REQUEST.as_secs(),
+        }),
+    }
+}
+
+/// The `Ready` condition of a status.
+pub(crate) fn ready(status: &SalesforceReplicatorStatus) -> Option<(&str, Option<Reason>)> {
+    let ready = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == crds::ConditionType::Ready.as_str())?;
+    Some((ready.status.as_str(), ready.reason.parse().ok()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+use crds::{ConditionType, Trigger};
+use replication::progress::Event;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    fixture::{at, live, opened, report, spec},
+    standing::Activity,
+};
+
+const TEN: &str = "2026-11-28T10:00:00Z";
+
+fn schedule() -> Schedule {
+    Schedule::new(&Trigger::default()).unwrap()
+}
+
+fn built(standing: &Standing, former: Option<&SalesforceReplicatorStatus>, now: &str) -> SalesforceReplicatorStatus {
+    build(&spec(&json!({})), standing, Some(&schedule()), former, at(now))
+}
+
+#[test]
+fn two_passes_without_a_change_build_the_same_status_at_any_time() {
+    let first = built(&live(), None, TEN);
+    let second = built(&live(), Some(&first), "2026-11-28T10:07:11Z");
+    assert_eq!(first, second);
+    assert!(!is_due(Some(&first), &second, None));
+}
+
+#[test]
+fn a_transition_moves_the_time_of_its_condition_alone() {
+    let first = built(&live(), None, TEN);
+    let stale = built(&live(), Some(&first), "2026-11-28T10:20:00Z");
+    let time_of = |status: &SalesforceReplicatorStatus, of: ConditionType| {
+        let found = status
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == of.as_str());
+        found.unwrap().last_transition_time.0
+    };
+    assert_eq!(time_of(&stale, ConditionType::Ready), at("2026-11-28T10:20:00Z"));
+    assert_eq!(time_of(&stale, ConditionType::CredentialsValid), at(TEN));
+    assert!(
+        is_due(Some(&first), &stale, Some(Duration::ZERO)),
+        "a change of state is sent at once"
+    );
+}
+
+#[test]
+fn all_conditions_stand_in_their_order() {
+    let status = built(&opened(), None, TEN);
+    let types: Vec<&str> = status
+        .conditions
+        .iter()
+        .map(|condition| condition.type_.as_str())
+        .collect();
+    assert_eq!(types, ConditionType::ALL.map(ConditionType::as_str));
+}
+
+#[test]
+fn progress_alone_waits_for_its_turn() {
+    let mut standing = opened();
+    standing.activity = Activity::Running;
+    standing.observe("Contact", RunKind::Initial, &Event::Started);
+    let first = built(&standing, None, TEN);
+    assert_eq!(first.objects[0].phase, crds::ObjectPhase::Initial);
+    standing.observe("Contact", RunKind::Initial, &Event::Read(2000));
+    let second = built(&standing, Some(&first), TEN);
+    assert_eq!(second.objects[0].rows_read, Some(2000));
+    assert!(!is_due(Some(&first), &second, Some(Duration::from_secs(9))));
+    assert!(is_due(Some(&first), &second, Some(Duration::from_secs(10))));
+    assert!(is_due(Some(&first), &second, None));
+    let ended = Event::Ended(Box::new(report("Contact", RunKind::Initial)));
+    standing.observe("Contact", RunKind::Initial, &ended);
+    let third = built(&standing, Some(&second), TEN);
+    assert!(is_due(Some(&second), &third, Some(Duration::ZERO)));
+    assert_eq!(third.objects_ready.as_deref(), Some("1/2"));
+}
+
+#[test]
+fn a_process_that_starts_reports_what_the_status_says() {
+    let first = built(&live(), None, TEN);
+    let mut recalled = Standing::recall(&spec(&json!({})), Some(&first));
+    recalled.generation = Some(1);
+    let second = built(&recalled, Some(&first), TEN);
+    assert_eq!(second.last_success_time, first.last_success_time);
+    assert_eq!(second.objects, first.objects);
+    assert_eq!(second.instance_url, first.instance_url);
+    assert_eq!(ready(&second), Some(("True", Some(Reason::UpToDate))));
+}
+
+#[test]
+fn texts_are_cut_between_characters() {
+    assert_eq!(cut("short", 8), "short");
+    assert_eq!(cut("äöüäöüäöü", 10), "äöü…");
+    assert!(cut(&"ä".repeat(500), ERROR_BYTES).len() <= ERROR_BYTES);
+}
+
+#[test]
+fn lengths_of_time_are_readable() {
+    let said = |seconds: f64| duration(SignedDuration::from_secs_f64(seconds));
+    assert_eq!(
+        [said(0.25), said(72.0), said(3725.0), said(-5.0)],
+        ["0.2s", "1m12s", "1h2m5s", "0.0s"]
+    );
+}
+
+#[test]
+fn two_hundred_failing_objects_fit() {
+    let objects: Vec<_> = (0..200)
+        .map(|number| json!({"name": format!("O{number}__c")}))
+        .collect();
+    let spec = spec(&json!({ "objects": objects }));
+    let mut standing = Standing::recall(&spec, None);
+    for object in &mut standing.objects {
+        object.failure = Some(crate::standing::Failure {
+            trouble: crate::standing::Trouble::new(salesforce::ErrorKind::Fatal, Reason::RunFailed, "x".repeat(4000)),
+            count: 1,
+        });
+    }
+    let status = build(&spec, &standing, None, None, at(TEN));
+    let bytes = serde_json::to_vec(&status).unwrap().len();
+    assert!(bytes < 200_000, "{bytes} bytes");
+}

@@ -1,0 +1,302 @@
+//! The workers of a process: started, given orders, stopped and waited for.
+//!
+//! One worker for each resource, by namespace and name. A resource that was deleted and made anew under its name is another one: the worker
+//! of the former ends before the new one begins, since both would write the same tables. A worker that panics is begun
+//! anew after a pause and never takes the process with it.
+
+use std::{
+    collections::BTreeMap,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use crds::{Reason, SalesforceReplicator};
+use futures_util::FutureExt as _;
+use jiff::Timestamp;
+use kube::{Resource as _, ResourceExt as _, runtime::reflector::ObjectRef};
+use replication::retry::ACROSS_TICKS;
+use salesforce::ErrorKind;
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    board::Board,
+    metrics::Metrics,
+    secrets::Snapshot,
+    standing::{Activity, Standing, Trouble},
+    status,
+    wake::{Guarded, Wake},
+    worker::{Order, PATIENCE, Worker, Workshop},
+};
+
+/// How long a worker that was told to stop at once may take: connections are dropped, transactions roll back.
+const AT_ONCE: Duration = Duration::from_secs(15);
+
+/// Namespace and name of a resource.
+pub(crate) type Key = (String, String);
+
+/// Which resource it is.
+pub(crate) fn key(resource: &impl kube::ResourceExt) -> Key {
+    (resource.namespace().unwrap_or_default(), resource.name_any())
+}
+
+/// The workers of one controller.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    workshop: Workshop,
+    metrics: Arc<Metrics>,
+    wake: mpsc::Sender<ObjectRef<Guarded>>,
+    entries: Mutex<BTreeMap<Key, Arc<Entry>>>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// What is known of one resource.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) uid: String,
+    pub(crate) board: Arc<Board>,
+    running: Mutex<Option<Running>>,
+    /// What the reconciler remembers between its passes.
+    pub(crate) memory: Mutex<Memory>,
+}
+
+/// What the reconciler remembers of a resource between its passes.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// How it stood when events were last published.
+    pub(crate) seen: Standing,
+    pub(crate) was_suspended: Option<bool>,
+    /// The status that was last sent or read, and when it was sent, on the monotonic clock.
+    pub(crate) sent: Option<Duration>,
+    /// The Secrets as they were last read.
+    pub(crate) secrets: Arc<Snapshot>,
+    /// The trouble with credentials for which they were read anew.
+    pub(crate) read_for: Option<String>,
+    /// The resource as it was last seen, for the last status of a process.
+    pub(crate) resource: Option<Arc<SalesforceReplicator>>,
+}
+
+/// A worker under way.
+#[derive(Debug)]
+struct Running {
+    orders: watch::Sender<Order>,
+    ending: CancellationToken,
+    stop: CancellationToken,
+    /// Cancelled when the worker has ended.
+    ended: CancellationToken,
+}
+
+impl Supervisor {
+    pub(crate) fn new(workshop: Workshop, metrics: Arc<Metrics>, wake: mpsc::Sender<ObjectRef<Guarded>>) -> Self {
+        Self {
+            workshop,
+            metrics,
+            wake,
+            entries: Mutex::default(),
+            tasks: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn workshop(&self) -> &Workshop {
+        &self.workshop
+    }
+
+    /// What is known of a resource; what is known of a former one of its name is let go first.
+    pub(crate) async fn entry(&self, resource: &SalesforceReplicator) -> prometheus::Result<Arc<Entry>> {
+        let key = key(resource);
+        let uid = resource.uid().unwrap_or_default();
+        if let Some(known) = self.known(&key) {
+            if known.uid == uid {
+                return Ok(known);
+            }
+            self.forget(&key).await;
+        }
+        let (namespace, name) = &key;
+        let metrics = self.metrics.replicator(namespace, name)?;
+        let standing = Standing::recall(&resource.spec, resource.status.as_ref());
+        let memory = Memory {
+            seen: standing.clone(),
+            ..Memory::default()
+        };
+        let reference = ObjectRef::<Guarded>::new_with(name, ()).within(namespace);
+        let entry = Arc::new(Entry {
+            uid,
+            board: Arc::new(Board::new(standing, metrics, Wake::new(reference, self.wake.clone()))),
+            running: Mutex::default(),
+            memory: Mutex::new(memory),
+        });
+        self.lock().insert(key, Arc::clone(&entry));
+        Ok(entry)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, Arc<Entry>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self, key: &Key) -> Option<Arc<Entry>> {
+        self.lock().get(key).cloned()
+    }
+
+    /// All that are known.
+    pub(crate) fn all(&self) -> Vec<(Key, Arc<Entry>)> {
+        self.lock()
+            .iter()
+            .map(|(key, entry)| (key.clone(), Arc::clone(entry)))
+            .collect()
+    }
+
+    /// Gives a worker its order; starts one where there is none.
+    pub(crate) fn order(&self, key: &Key, entry: &Arc<Entry>, order: Order, behind: Option<Timestamp>) {
+        let mut running = entry.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(running) = running.as_ref().filter(|running| !running.ended.is_cancelled()) {
+            running.orders.send_if_modified(|current| {
+                let is_new = !order.is_same(current);
+                if is_new {
+                    *current = order;
+                }
+                is_new
+            });
+            return;
+        }
+        let (orders, receiver) = watch::channel(order);
+        let started = Running {
+            orders,
+            ending: CancellationToken::new(),
+            stop: CancellationToken::new(),
+            ended: CancellationToken::new(),
+        };
+        let work = supervise(
+            self.workshop.clone(),
+            key.clone(),
+            receiver,
+            Arc::clone(&entry.board),
+            (started.ending.clone(), started.stop.clone()),
+            behind,
+        );
+        let ended = started.ended.clone().drop_guard();
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(async move {
+            let _ended = ended;
+            work.await;
+        });
+        *running = Some(started);
+    }
+
+    /// Lets the runs of a resource end and waits for it, at most `patience` and a moment.
+    pub(crate) async fn stop(&self, entry: &Entry, patience: Duration) {
+        let running = entry.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(running) = running else { return };
+        running.ending.cancel();
+        let clock = &self.workshop.clock;
+        tokio::select! {
+            biased;
+            () = running.ended.cancelled() => return,
+            () = clock.sleep(patience) => running.stop.cancel(),
+        }
+        tokio::select! {
+            biased;
+            () = running.ended.cancelled() => {}
+            () = clock.sleep(AT_ONCE) => tracing::error!("a worker did not stop"),
+        }
+    }
+
+    /// Nothing is known of a resource any more: its worker ends, its series go.
+    pub(crate) async fn forget(&self, key: &Key) {
+        let entry = self.lock().remove(key);
+        if let Some(entry) = entry {
+            self.stop(&entry, PATIENCE).await;
+            let (namespace, name) = key;
+            // Another resource of the name may have come meanwhile.
+            if self.known(key).is_none() {
+                self.metrics.forget(namespace, name);
+            }
+        }
+    }
+
+    /// Ends all workers, and waits at most `patience` for their segments.
+    pub(crate) async fn end(&self, patience: Duration) {
+        let all = self.all();
+        let ends = all.iter().map(|(_, entry)| self.stop(entry, patience));
+        futures_util::future::join_all(ends).await;
+    }
+}
+
+impl Order {
+    /// Whether it says the same. Specs are compared by value: the watch gives a new one for each change of status.
+    fn is_same(&self, other: &Self) -> bool {
+        let Self {
+            generation,
+            spec,
+            secrets,
+            adopt,
+            confirm,
+        } = self;
+        *generation == other.generation
+            && *spec == other.spec
+            && secrets.is_same(&other.secrets)
+            && *adopt == other.adopt
+            && *confirm == other.confirm
+    }
+}
+
+/// A worker, and another one where it panics.
+async fn supervise(
+    workshop: Workshop,
+    key: Key,
+    orders: watch::Receiver<Order>,
+    board: Arc<Board>,
+    (ending, stop): (CancellationToken, CancellationToken),
+    mut behind: Option<Timestamp>,
+) {
+    let replicator = format!("{}/{}", key.0, key.1);
+    let mut failures = 0;
+    loop {
+        let worker = Worker {
+            workshop: workshop.clone(),
+            key: key.clone(),
+            replicator: replicator.clone(),
+            orders: orders.clone(),
+            board: Arc::clone(&board),
+            ending: ending.clone(),
+            stop: stop.clone(),
+            behind: behind.take(),
+            confirmed: BTreeMap::new(),
+        };
+        if AssertUnwindSafe(Box::pin(worker.work())).catch_unwind().await.is_ok() {
+            return;
+        }
+        failures += 1;
+        let pause = ACROSS_TICKS.pause(failures, workshop.random.as_ref());
+        tracing::error!(replicator, ?pause, "the worker panicked, another one is begun");
+        board.update(|standing| {
+            standing.interrupted();
+            standing.panics += 1;
+            standing.activity = Activity::BackingOff;
+            standing.trouble = Some(Trouble::new(
+                ErrorKind::Fatal,
+                Reason::RunPanicked,
+                "the worker panicked, which is a defect of this program: the operator's log has its place; please report it",
+            ));
+        });
+        tokio::select! {
+            biased;
+            () = ending.cancelled() => return,
+            () = workshop.clock.sleep(pause) => {}
+        }
+    }
+}
+
+/// The last tick that a status tells of, where a process that starts may go on behind it: it was complete, all was well, and the
+/// spec is the one that it was for.
+pub(crate) fn behind(resource: &SalesforceReplicator) -> Option<Timestamp> {
+    let current = resource.status.as_ref()?;
+    let run = current.last_run.as_ref()?;
+    let is_ready = status::ready(current).is_some_and(|(holds, _)| holds == "True");
+    let is_same = current.observed_generation == resource.meta().generation;
+    (is_ready && is_same && run.end_time.is_some()).then_some(run.start_time.0)
+}

@@ -1,0 +1,642 @@
+//! The worker of one replicator: opens a session, ticks by the timetable, and follows the orders of the reconciler.
+//!
+//! A worker is one task. It owns the session, so nobody else can run an object of its replicator; what it should do
+//! comes in as the newest [`Order`], what it does goes out by its [`Board`]. Whatever happens it goes on: an error is told and tried again
+//! when its kind says so, a panic is a failed run.
+//!
+//! **Changes.** What a change of the resource costs depends on what changed. A new manual value, a confirmation and a new trigger
+//! are taken by the session that is there. Anything that a plan or a login depends on ends the session: its runs end with the segment
+//! that is open, for at most [`PATIENCE`], then they are cancelled and roll back. Either way the next session goes on at the
+//! checkpoint.
+//!
+//! **Credentials.** A worker that was refused waits for its order to change, since each login with a wrong password brings a
+//! user nearer to being locked out; once an hour it looks again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use crds::{Reason, SalesforceReplicatorSpec, Schedule};
+use jiff::Timestamp;
+use replication::{
+    connect::{Options, Session},
+    progress::RunError,
+    replicator::{TickReport, TickRequest},
+    retry::{ACROSS_TICKS, HOURLY, Randomness},
+    timetable::{Due, STRETCH, Timetable},
+};
+use salesforce::{ErrorKind, Retry, clock::SharedClock};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    board::Board,
+    secrets::Snapshot,
+    standing::{Activity, Org, Tick, Trouble},
+    supervisor::Key,
+};
+
+/// How long runs may take to end with their segment before they are cancelled. A segment is open for half a minute at most, and its
+/// commit takes seconds.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What a worker is to do: the resource as it was last seen, with what it refers to.
+#[derive(Debug, Clone)]
+pub(crate) struct Order {
+    pub(crate) generation: i64,
+    pub(crate) spec: Arc<SalesforceReplicatorSpec>,
+    pub(crate) secrets: Arc<Snapshot>,
+    /// Another replicator whose tables are taken over.
+    pub(crate) adopt: Option<String>,
+    /// Held deletes that somebody lets go: the token by object.
+    pub(crate) confirm: BTreeMap<String, String>,
+}
+
+impl Order {
+    /// Whether a session that was opened for `other` serves this one too.
+    fn is_served_by(&self, other: &Self) -> bool {
+        let Self {
+            generation: _,
+            spec,
+            secrets,
+            adopt,
+            confirm: _,
+        } = self;
+        let SalesforceReplicatorSpec {
+            connection,
+            destination,
+            trigger: _,
+            objects,
+            phone_numbers,
+            consistency,
+            parallelism,
+            execution,
+            suspend: _,
+            deletion_policy: _,
+        } = spec.as_ref();
+        *connection == other.spec.connection
+            && *destination == other.spec.destination
+            && *objects == other.spec.objects
+            && *phone_numbers == other.spec.phone_numbers
+            && *consistency == other.spec.consistency
+            && *parallelism == other.spec.parallelism
+            && *execution == other.spec.execution
+            && secrets.is_same(&other.secrets)
+            && *adopt == other.adopt
+    }
+
+    /// Whether the runs under way may go on beside it.
+    fn lets_run(&self, former: &Self) -> bool {
+        !self.spec.suspend && self.is_served_by(former)
+    }
+}
+
+/// What every worker of the process has.
+#[derive(Debug, Clone)]
+pub(crate) struct Workshop {
+    /// What a session needs, without what is each replicator's own.
+    pub(crate) options: Options,
+    pub(crate) clock: SharedClock,
+    pub(crate) random: Arc<dyn Randomness>,
+}
+
+impl Workshop {
+    /// What a session of one replicator needs. SQLite files lie in a folder of the namespace.
+    pub(crate) fn options(&self, (namespace, name): &Key) -> Options {
+        let mut options = self.options.clone();
+        options.replicator = format!("{namespace}/{name}");
+        options.sqlite_directory.push(namespace);
+        options
+    }
+}
+
+/// One worker.
+pub(crate) struct Worker {
+    pub(crate) workshop: Workshop,
+    pub(crate) key: Key,
+    /// `namespace/name`, for logs.
+    pub(crate) replicator: String,
+    pub(crate) orders: watch::Receiver<Order>,
+    pub(crate) board: Arc<Board>,
+    /// Ends the worker: runs end with their segment.
+    pub(crate) ending: CancellationToken,
+    /// Ends it at once: runs roll back.
+    pub(crate) stop: CancellationToken,
+    /// The last tick that the status tells of, and whether it may be gone on behind.
+    pub(crate) behind: Option<Timestamp>,
+    /// Confirmations that were taken, so that an annotation that stays is taken once.
+    pub(crate) confirmed: BTreeMap<String, String>,
+}
+
+/// A session, and the order that it was opened for.
+struct Opened {
+    session: Session,
+    order: Order,
+    ending: CancellationToken,
+    timetable: Timetable,
+    /// Whether a tick of all objects ran since.
+    has_ticked: bool,
+}
+
+/// Why a wait ended.
+enum Woken {
+    /// It is time.
+    Time,
+    /// Another order came.
+    Order,
+    /// The worker is to end.
+    End,
+}
+
+impl Worker {
+    /// Works until it is told to end.
+    pub(crate) async fn work(mut self) {
+        let mut opened: Option<Opened> = None;
+        let mut failures = 0;
+        loop {
+            let order = self.orders.borrow_and_update().clone();
+            if self.ending.is_cancelled() || order.spec.suspend {
+                self.close(opened.take(), order.spec.suspend).await;
+                if self.ending.is_cancelled() {
+                    self.board.update(|standing| standing.activity = Activity::Waiting);
+                    return;
+                }
+                self.suspended(&order);
+                match self.wait(None).await {
+                    Woken::End | Woken::Order | Woken::Time => continue,
+                }
+            }
+            if opened.as_ref().is_some_and(|opened| !order.is_served_by(&opened.order)) {
+                self.close(opened.take(), false).await;
+                failures = 0;
+                self.behind = None;
+                continue;
+            }
+            let Some(schedule) = Schedule::new(&order.spec.trigger).ok() else {
+                // The reconciler gives no such order; the next one will be another.
+                self.wait(Some(HOURLY)).await;
+                continue;
+            };
+            let Some(mut current) = self.session(opened.take(), order, &schedule, &mut failures).await else {
+                continue;
+            };
+            let wait = self.turn(&mut current).await;
+            opened = Some(current);
+            if let Some(wait) = wait {
+                self.wait(Some(wait)).await;
+            }
+        }
+    }
+
+    /// The session that is there, under the new order, or one that is opened. `None` where there is none yet; it was waited for
+    /// then.
+    async fn session(
+        &mut self,
+        opened: Option<Opened>,
+        order: Order,
+        schedule: &Schedule,
+        failures: &mut u32,
+    ) -> Option<Opened> {
+        if let Some(mut current) = opened {
+            if current.order.spec.trigger != order.spec.trigger {
+                current.timetable = self.timetable(schedule, self.last_start());
+            }
+            current.order = order;
+            return Some(current);
+        }
+        if let Some(wait) = self.may_wait(&order, schedule) {
+            self.wait(Some(wait)).await;
+            return None;
+        }
+        match self.open(&order, schedule).await {
+            Ok(opened) => {
+                *failures = 0;
+                opened
+            }
+            Err(error) => {
+                *failures = failures.saturating_add(1);
+                let pause = self.failed(&error, *failures);
+                self.back_off(pause).await;
+                None
+            }
+        }
+    }
+
+    /// After a start of the process: how long until the first tick, where the last one is known and nothing asks for another.
+    fn may_wait(&self, order: &Order, schedule: &Schedule) -> Option<Duration> {
+        let behind = self.behind?;
+        if self.is_manual_due(order) || !self.confirmations(order).is_empty() {
+            return None;
+        }
+        let timetable = self.timetable(schedule, Some(behind));
+        self.board.update(|standing| {
+            standing.generation = Some(order.generation);
+            standing.activity = Activity::Waiting;
+            standing.next_run = timetable.next_time();
+        });
+        match timetable.due(None) {
+            Due::Wait(wait) => Some(wait),
+            Due::Tick | Due::Retry => None,
+        }
+    }
+
+    /// A timetable whose intervals are a little shorter, each replicator by its own part, so that those of a process that
+    /// started do not stay in step.
+    fn timetable(&self, schedule: &Schedule, behind: Option<Timestamp>) -> Timetable {
+        let schedule = match schedule {
+            Schedule::Interval(interval) => Schedule::Interval(jittered(*interval, &self.replicator)),
+            Schedule::Cron(_) | Schedule::Manual => schedule.clone(),
+        };
+        let timetable = Timetable::new(schedule, Arc::clone(&self.workshop.clock));
+        match behind {
+            Some(last) => timetable.behind(last),
+            None => timetable,
+        }
+    }
+
+    /// Logs in, describes, plans, connects. `None`: another order came meanwhile, or the end.
+    async fn open(&mut self, order: &Order, schedule: &Schedule) -> Result<Option<Opened>, replication::Error> {
+        self.board.update(|standing| {
+            standing.activity = Activity::Running;
+            standing.lists(&order.spec);
+        });
+        let ending = self.ending.child_token();
+        let mut options = self.workshop.options(&self.key);
+        options.adopt.clone_from(&order.adopt);
+        options.environment.ending = ending.clone();
+        options.environment.observer = Arc::<Board>::clone(&self.board);
+        if order.spec.destination.sqlite.is_some() {
+            make_folder(&options.sqlite_directory).await?;
+        }
+        let session = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Ok(None),
+            () = self.ending.cancelled() => return Ok(None),
+            () = replaced(&mut self.orders, order) => return Ok(None),
+            session = Box::pin(Session::open(&order.spec, order.secrets.as_ref(), &options)) => session?,
+        };
+        let last = self.behind.take();
+        let timetable = self.timetable(schedule, last.or_else(|| Some(self.workshop.clock.now())));
+        let opened = Opened {
+            session,
+            order: order.clone(),
+            ending,
+            timetable,
+            has_ticked: false,
+        };
+        self.tell_session(&opened);
+        Ok(Some(opened))
+    }
+
+    fn tell_session(&self, opened: &Opened) {
+        let Opened { session, order, .. } = opened;
+        let plan = session.plan();
+        self.board.update(|standing| {
+            standing.generation = Some(order.generation);
+            standing.trouble = None;
+            standing.org = Some(Org {
+                instance_url: session.org().instance_url.as_str().trim_end_matches('/').to_owned(),
+                organization_id: session.org().organization_id.clone(),
+            });
+            standing.usage = usage(session);
+            standing.plans(
+                plan.objects
+                    .iter()
+                    .map(|object| (object.object.as_str(), object.table.as_str())),
+            );
+        });
+    }
+
+    /// Does what is due. Gives how long nothing will be, where nothing was.
+    async fn turn(&mut self, opened: &mut Opened) -> Option<Duration> {
+        let manual = self
+            .is_manual_due(&opened.order)
+            .then(|| opened.order.spec.trigger.manual.clone())
+            .flatten();
+        let confirm = self.confirmations(&opened.order);
+        let is_first = !opened.has_ticked;
+        let schedule = opened.session.schedule();
+        let waited = waited(&opened.session);
+        let due = match opened.timetable.due(schedule.next_try_in()) {
+            _ if is_first || manual.is_some() => Due::Tick,
+            Due::Wait(_) if !confirm.is_empty() => Due::Retry,
+            due @ (Due::Tick | Due::Retry | Due::Wait(_)) => due,
+        };
+        if let Due::Wait(wait) = due {
+            self.board.update(|standing| {
+                standing.generation = Some(opened.order.generation);
+                standing.activity = if schedule.next_try_in().is_some() {
+                    Activity::BackingOff
+                } else {
+                    Activity::Waiting
+                };
+                standing.next_run = opened.timetable.next_time();
+                standing.next_try = schedule.next_try();
+            });
+            return Some(wait);
+        }
+        if !is_first && opened.timetable.wants_plan(&waited) {
+            opened.timetable.planned();
+            self.replan(opened).await;
+        }
+        let objects = match due {
+            Due::Retry => {
+                let confirmed = confirm.keys().cloned();
+                Some(waited.into_iter().chain(confirmed).collect())
+            }
+            Due::Tick | Due::Wait(_) => {
+                let missed = opened.timetable.start();
+                self.board.update(|standing| standing.missed += missed);
+                None
+            }
+        };
+        let request = TickRequest {
+            kind: None,
+            objects,
+            only_due: manual.is_none() && confirm.is_empty(),
+            manual: manual.is_some(),
+            confirm,
+            until: opened.timetable.until(),
+        };
+        self.confirmed.extend(request.confirm.clone());
+        let is_whole = request.objects.is_none();
+        let report = self.tick(opened, &request).await?;
+        opened.has_ticked |= is_whole;
+        opened.timetable.note(&report);
+        self.tell_tick(opened, &report, is_whole);
+        if let Some(manual) = manual
+            && report.error.is_none()
+        {
+            self.board.update(|standing| standing.last_manual = Some(manual));
+        }
+        None
+    }
+
+    /// One tick. It is given up where an order comes that its session does not serve; `None` then.
+    async fn tick(&mut self, opened: &mut Opened, request: &TickRequest) -> Option<TickReport> {
+        let start = self.workshop.clock.now();
+        self.board.update(|standing| {
+            standing.activity = Activity::Running;
+            standing.generation = Some(opened.order.generation);
+            standing.tick = Some(Tick {
+                id: id(start),
+                kind: replication::progress::RunKind::Incremental,
+                start,
+                end: None,
+                rows_read: 0,
+                rows_written: 0,
+                rows_deleted: 0,
+                api_calls: 0,
+            });
+        });
+        let Opened {
+            session, order, ending, ..
+        } = opened;
+        let cancel = self.stop.child_token();
+        let mut tick = Box::pin(session.tick(request, &cancel));
+        let report = tokio::select! {
+            biased;
+            report = &mut tick => report,
+            () = replaced(&mut self.orders, order) => {
+                ending.cancel();
+                let patience = self.workshop.clock.sleep(PATIENCE);
+                tokio::select! {
+                    biased;
+                    _ = &mut tick => {}
+                    () = patience => {
+                        cancel.cancel();
+                        tick.await;
+                    }
+                }
+                return None;
+            }
+        };
+        Some(report)
+    }
+
+    fn tell_tick(&self, opened: &Opened, report: &TickReport, is_whole: bool) {
+        let session = &opened.session;
+        let is_cancelled = |error: &&RunError| error.reason == Reason::Cancelled.as_str();
+        let trouble = report
+            .error
+            .as_ref()
+            .filter(|error| !is_cancelled(error))
+            .map(Trouble::from);
+        self.board.update(|standing| {
+            if let Some(tick) = &mut standing.tick {
+                tick.end = Some(report.end_time);
+            }
+            standing.usage = usage(session).or(standing.usage);
+            if is_whole || trouble.is_some() || report.runs.iter().any(|run| run.error.is_none()) {
+                standing.trouble = trouble;
+            }
+            standing.activity = if session.schedule().next_try_in().is_some() {
+                Activity::BackingOff
+            } else {
+                Activity::Waiting
+            };
+            standing.next_run = opened.timetable.next_time();
+            standing.next_try = report.next_try_time;
+            standing.retired = session
+                .retired_tables()
+                .iter()
+                .map(|retired| retired.table.clone())
+                .collect();
+        });
+    }
+
+    /// Describes the org and makes the plan again. Where that fails the others go on by the old one.
+    async fn replan(&mut self, opened: &mut Opened) {
+        let Opened { session, order, .. } = opened;
+        let planned = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return,
+            planned = Box::pin(session.replan(&order.spec)) => planned,
+        };
+        match planned {
+            Ok(()) => self.tell_session(opened),
+            Err(error) => tracing::warn!(
+                replicator = self.replicator,
+                reason = error.reason(),
+                error = error.message(),
+                "the plan cannot be made again"
+            ),
+        }
+    }
+
+    /// A session could not be opened. Gives the pause before the next try.
+    fn failed(&self, error: &replication::Error, failures: u32) -> Duration {
+        let pause = match error.retry() {
+            Retry::Backoff => ACROSS_TICKS.pause(failures, self.workshop.random.as_ref()),
+            Retry::After(pause) => pause,
+            Retry::WhenResourceChanges | Retry::WhenSecretChanges | Retry::Hourly => HOURLY,
+        };
+        tracing::warn!(
+            replicator = self.replicator,
+            reason = error.reason(),
+            error = error.message(),
+            ?pause,
+            "not connected"
+        );
+        let next_try = self.workshop.clock.now().checked_add(pause).ok();
+        let generation = self.orders.borrow().generation;
+        self.board.update(|standing| {
+            standing.generation = Some(generation);
+            standing.activity = Activity::BackingOff;
+            standing.trouble = Some(Trouble::from(error));
+            standing.next_try = next_try;
+            standing.next_run = None;
+        });
+        pause
+    }
+
+    async fn back_off(&mut self, pause: Duration) {
+        let clock = Arc::clone(&self.workshop.clock);
+        let until = clock.monotonic().saturating_add(pause);
+        loop {
+            let left = until.saturating_sub(clock.monotonic());
+            if left.is_zero() {
+                return;
+            }
+            match self.wait(Some(left)).await {
+                Woken::Time => {}
+                Woken::Order | Woken::End => return,
+            }
+        }
+    }
+
+    /// Lets the runs of a session end, and forgets it.
+    async fn close(&mut self, opened: Option<Opened>, is_suspending: bool) {
+        let Some(mut opened) = opened else { return };
+        if is_suspending {
+            self.board.update(|standing| standing.activity = Activity::Suspending);
+        }
+        opened.ending.cancel();
+        // Runs that outlived their tick end with their segment; a tick that asks for nothing waits for them.
+        let nothing = TickRequest {
+            objects: Some(BTreeSet::new()),
+            ..TickRequest::default()
+        };
+        let cancel = self.stop.child_token();
+        let mut tick = Box::pin(opened.session.tick(&nothing, &cancel));
+        let patience = self.workshop.clock.sleep(PATIENCE);
+        tokio::select! {
+            biased;
+            _ = &mut tick => {}
+            () = self.stop.cancelled() => {}
+            () = patience => {}
+        }
+        drop(tick);
+        drop(opened);
+        self.board.update(crate::standing::Standing::interrupted);
+    }
+
+    fn suspended(&self, order: &Order) {
+        self.board.update(|standing| {
+            standing.generation = Some(order.generation);
+            standing.activity = Activity::Suspended;
+            (standing.next_run, standing.next_try) = (None, None);
+            standing.lists(&order.spec);
+        });
+    }
+
+    /// Waits for as long, but not when an order comes or the end.
+    async fn wait(&mut self, longest: Option<Duration>) -> Woken {
+        let clock = Arc::clone(&self.workshop.clock);
+        let time = async {
+            match longest {
+                Some(longest) => clock.sleep(longest.min(STRETCH)).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Woken::End,
+            () = self.ending.cancelled() => Woken::End,
+            changed = self.orders.changed() => if changed.is_ok() { Woken::Order } else { Woken::End },
+            () = time => Woken::Time,
+        }
+    }
+
+    fn is_manual_due(&self, order: &Order) -> bool {
+        let manual = order.spec.trigger.manual.as_ref();
+        manual.is_some() && manual != self.board.standing().last_manual.as_ref()
+    }
+
+    /// Tokens that were not taken yet.
+    fn confirmations(&self, order: &Order) -> BTreeMap<String, String> {
+        let is_new = |object: &&String, token: &String| self.confirmed.get(*object) != Some(token);
+        let known = |object: &str| {
+            order
+                .spec
+                .objects
+                .iter()
+                .any(|spec| spec.name.eq_ignore_ascii_case(object))
+        };
+        order
+            .confirm
+            .iter()
+            .filter(|(object, token)| is_new(object, token) && known(object))
+            .map(|(object, token)| (object.clone(), token.clone()))
+            .collect()
+    }
+
+    fn last_start(&self) -> Option<Timestamp> {
+        self.board.standing().tick.map(|tick| tick.start)
+    }
+}
+
+/// Makes the folder of a namespace's SQLite files.
+async fn make_folder(folder: &Path) -> Result<(), replication::Error> {
+    tokio::fs::create_dir_all(folder)
+        .await
+        .map_err(|error| replication::Error::Database {
+            kind: ErrorKind::Transient,
+            message: format!(
+                "the folder {} of SQLite files cannot be made: {}; the operator needs the right to write there",
+                folder.display(),
+                error.kind()
+            ),
+            source: Some(Box::new(error)),
+        })
+}
+
+/// Ends when an order came beside which the runs of this one may not go on.
+async fn replaced(orders: &mut watch::Receiver<Order>, order: &Order) {
+    if orders.wait_for(|newer| !newer.lets_run(order)).await.is_err() {
+        // Nobody gives orders any more: the worker is told to end in another way.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Objects that failed and have waited.
+fn waited(session: &Session) -> BTreeSet<String> {
+    let schedule = session.schedule();
+    let objects = session.plan().objects.iter().map(|plan| &plan.object);
+    let waited = objects.filter(|object| schedule.failures(object) > 0 && schedule.is_due(object));
+    waited.map(ToString::to_string).collect()
+}
+
+fn usage(session: &Session) -> Option<crds::ApiUsage> {
+    let usage = session.client().api_usage()?;
+    Some(crds::ApiUsage {
+        used: i64::try_from(usage.used).ok()?,
+        limit: i64::try_from(usage.limit).ok()?,
+    })
+}
+
+/// The name of a tick in status and logs.
+fn id(start: Timestamp) -> String {
+    start.strftime("%Y%m%d-%H%M%S").to_string()
+}
+
+/// An interval shortened by up to a twentieth, by the replicator's name.
+fn jittered(interval: Duration, replicator: &str) -> Duration {
+    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(replicator);
+    let part = u32::try_from(hash % 1000).unwrap_or(0);
+    interval.saturating_sub(interval / 20 * part / 1000)
+}
