@@ -1,5 +1,8 @@
 //! The requests that the protocol makes, and nothing else of the API server.
 
+#[cfg(test)]
+mod tests;
+
 use std::{fmt, future::Future};
 
 use k8s_openapi::api::coordination::v1::Lease;
