@@ -29,7 +29,7 @@ pub(crate) fn contact() -> ObjectPlan {
             path(Some("Account"), "Name"),
         ],
         id: 0,
-        stamp: 1,
+        stamp: Some(1),
         is_deleted: Some(2),
         columns: vec![
             column("salesforce_id", ColumnKind::Id, 0),

@@ -32,8 +32,8 @@ pub(crate) struct Shape {
     pub(crate) list: SelectList,
     /// Position of Id.
     pub(crate) id: usize,
-    /// Position of SystemModstamp.
-    pub(crate) stamp: usize,
+    /// Position of SystemModstamp, where the object has it.
+    pub(crate) stamp: Option<usize>,
     /// Whether describe has IsDeleted.
     pub(crate) has_deleted: bool,
     /// Beside what [`Rows`] asks for.
@@ -69,12 +69,12 @@ impl Shape {
     fn new(object: &ObjectName, select: Vec<FieldPath>, has_deleted: bool, condition: Option<String>) -> Arc<Self> {
         let position = |name: &str| {
             let own = |path: &FieldPath| path.relationship.is_none() && *path.field == *name;
-            select.iter().position(own).unwrap_or_default()
+            select.iter().position(own)
         };
         Arc::new(Self {
             object: object.clone(),
             list: SelectList::new(select.iter().map(ToString::to_string)),
-            id: position("Id"),
+            id: position("Id").unwrap_or_default(),
             stamp: position("SystemModstamp"),
             select,
             has_deleted,
@@ -90,15 +90,14 @@ impl Shape {
 
     /// Id and stamp, of rows that meet the plan's condition.
     pub(crate) fn listing(plan: &ObjectPlan) -> Arc<Self> {
-        let select = vec![FieldPath::own("Id"), FieldPath::own("SystemModstamp")];
+        let select = key_and_stamp(plan);
         let condition = plan.condition.as_ref().map(|condition| condition.soql.clone());
         Self::new(&plan.object, select, plan.is_deleted.is_some(), condition)
     }
 
     /// Id and stamp, whether or not the row meets the condition.
     pub(crate) fn stamps(plan: &ObjectPlan) -> Arc<Self> {
-        let select = vec![FieldPath::own("Id"), FieldPath::own("SystemModstamp")];
-        Self::new(&plan.object, select, plan.is_deleted.is_some(), None)
+        Self::new(&plan.object, key_and_stamp(plan), plan.is_deleted.is_some(), None)
     }
 
     /// Parents.
@@ -115,6 +114,12 @@ impl Shape {
         let left = STATEMENT.saturating_sub(statement(self, &none, None, None).len());
         (left / ID).clamp(1, 2000)
     }
+}
+
+/// Id, and the stamp where there is one.
+fn key_and_stamp(plan: &ObjectPlan) -> Vec<FieldPath> {
+    let stamp = plan.stamp.map(|_| FieldPath::own("SystemModstamp"));
+    std::iter::once(FieldPath::own("Id")).chain(stamp).collect()
 }
 
 /// The query for whole `rows` of a plan behind `after`, at most `limit` of them.
@@ -231,6 +236,19 @@ mod tests {
             query(&plan, &Rows::Live, None, None),
             "SELECT Id, SystemModstamp FROM Contact ORDER BY Id"
         );
+    }
+
+    #[test]
+    fn a_listing_without_stamps_is_of_ids() {
+        let mut plan = fixture::contact();
+        (plan.stamp, plan.is_deleted) = (None, None);
+        for shape in [Shape::listing(&plan), Shape::stamps(&plan)] {
+            assert_eq!(
+                statement(&shape, &Rows::Live, None, None),
+                "SELECT Id FROM Contact ORDER BY Id"
+            );
+            assert_eq!((shape.id, shape.stamp), (0, None));
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod parents;
 pub(crate) mod play;
 mod processes;
 mod rejected;
+mod stampless;
 mod state;
 
 /// Makes a test for each database of each of these functions.

@@ -20,6 +20,10 @@
 //! read (performance.md 1.4). With [`Load::Overwrite`] a row is written wherever any column differs, its stamp among them,
 //! whatever is newer; a marked row that is read as live is unmarked.
 //!
+//! **Without a stamp** (a plan whose [`stamp`](crate::plan::ObjectPlan::stamp) is `None`) all records are of one age: the column
+//! is NULL, and every sentence about stamps is read as if they were equal. A listing tells no row that differs, and a marked
+//! row's `deleted_at` is the time at which its deletion was found.
+//!
 //! **Deleted records** (`IsDeleted` true in the batch) never become rows. With [`Deletes::Remove`](crate::plan::Deletes)
 //! and `Mark` they are noted in `_pending_delete` in the segment that found them, if the table has the row, not yet
 //! marked, with a stamp that is not newer; a live read with a stamp that is not older takes the entry out. They are

@@ -65,7 +65,8 @@ pub struct ObjectCalls {
     /// getUpdated of the object and of each link's parents, and the first page; where Reconcile takes Verify's place it
     /// runs as often, and has the page only.
     pub reconcile: u64,
-    /// The first page, and the Incremental and the Verify that follow at its end.
+    /// The first page, and the Incremental and the Verify that follow at its end; of an object without a stamp the first page at
+    /// each tick.
     pub refresh: u64,
 }
 
@@ -117,6 +118,12 @@ impl ApiCalls {
     /// The part of one object.
     pub fn of_object(&self, plan: &ObjectPlan) -> ObjectCalls {
         let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        if plan.stamp.is_none() {
+            return ObjectCalls {
+                refresh: self.runs_per_day,
+                ..ObjectCalls::default()
+            };
+        }
         let listed_links = plan.links.iter().filter(|link| link.replicateable).count();
         let incremental = 1 + number(plan.links.len());
         let (verify, reconcile) = match plan.verify_by {
@@ -246,6 +253,14 @@ mod tests {
                 [288, 0, 1, 0],
             ),
             ("all off", object(Log, vec![link(true)], [0, 0, 0]), [576, 0, 0, 0]),
+            (
+                "no stamp",
+                ObjectPlan {
+                    stamp: None,
+                    ..object(Listing, vec![], [0, 0, 0])
+                },
+                [0, 0, 0, 288],
+            ),
         ] {
             let calls = of(&Trigger::default(), std::slice::from_ref(&object));
             assert_eq!(kinds(calls.by_kind), expected, "{name}");

@@ -314,9 +314,12 @@ pub(super) fn framed(columns: Vec<Column>, select: &Select, deletes: Deletes) ->
     };
     let mut framed = vec![
         own(SALESFORCE_ID, ColumnKind::Id, ColumnSource::Field(0)),
-        own(SYSTEM_MODSTAMP, ColumnKind::Timestamp, ColumnSource::Field(1)),
+        own(
+            SYSTEM_MODSTAMP,
+            ColumnKind::Timestamp,
+            select.stamp.map_or(ColumnSource::Null, ColumnSource::Field),
+        ),
     ];
-    debug_assert!(select.paths.len() >= 2, "Id and SystemModstamp are selected first");
     framed.extend(columns);
     match deletes {
         Deletes::Mark => {

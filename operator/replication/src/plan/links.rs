@@ -17,15 +17,19 @@ use super::{
     template::{TemplatePart, UrlTemplate},
 };
 
-/// The links of an object, in the order in which its select list names them.
+/// The links of an object, in the order in which its select list names them. None without a stamp: each run reads every
+/// record then, and brings the values of parents.
 pub(super) fn make(
     lookup: Lookup<'_>,
-    select: &[FieldPath],
+    (select, stamp): (&[FieldPath], Option<usize>),
     columns: &[Column],
     refreshed: Refreshed,
     findings: &mut Findings<'_>,
 ) -> Vec<Link> {
     let mut links = Vec::new();
+    if stamp.is_none() {
+        return links;
+    }
     let mut seen = BTreeSet::new();
     for name in select.iter().filter_map(|path| path.relationship.as_deref()) {
         if !seen.insert(name) {

@@ -80,11 +80,13 @@ pub struct ObjectPlan {
     pub select: Vec<FieldPath>,
     /// Position of `Id` in the select list.
     pub id: usize,
-    /// Position of `SystemModstamp` in the select list.
-    pub stamp: usize,
+    /// Position of `SystemModstamp` in the select list. Few objects lack the field: nobody can ask for what changed of them, so
+    /// each run is a Refresh, and their `system_modstamp` is NULL.
+    pub stamp: Option<usize>,
     /// Position of `IsDeleted` in the select list, where describe has the field; without it every row is live.
     pub is_deleted: Option<usize>,
-    /// All columns of the table in order: `salesforce_id` (the primary key) first, `system_modstamp` second; with
+    /// All columns of the table in order: `salesforce_id` (the primary key) first, `system_modstamp` second
+    /// ([`ColumnSource::Null`](super::ColumnSource::Null) without a stamp); with
     /// [`Deletes::Mark`] the last two are `is_deleted` and `deleted_at`.
     pub columns: Vec<Column>,
     /// The delete mode.
@@ -289,25 +291,25 @@ pub(super) fn make(spec: &ObjectSpec, context: Context<'_>, findings: &mut Findi
     columns::warn_of_left(&columns, existing, findings);
     let mut indexes = index::make(&table, indexes, &columns, context.capabilities, findings);
     check_size(&columns, context.capabilities, findings);
-    let Select { paths, is_deleted } = select;
+    let (paths, stamp, is_deleted) = (select.paths, select.stamp, select.is_deleted);
     let periods = periods::of(context.consistency, warnings::moves(lookup, &paths));
-    let verify_by = VerifyBy::of(summary);
+    let (periods, verify_by) = followed(stamp, summary, periods);
     let condition = condition::make(
         condition.as_deref(),
         mapping,
         lookup,
         context.with_contacts,
-        periods.reconciles(verify_by),
+        stamp.is_none() || periods.reconciles(verify_by),
         findings,
     );
     check_parents(&paths, &condition.relationships, findings);
-    let links = links::make(lookup, &paths, &columns, Refreshed::of(periods), findings);
+    let links = links::make(lookup, (&paths, stamp), &columns, Refreshed::of(periods), findings);
     index::add_needed(&mut indexes, &table, &columns, &links, context.capabilities);
     let mut plan = ObjectPlan {
         object: ObjectName::new(summary.name.as_str()),
         table,
         id: 0,
-        stamp: 1,
+        stamp,
         is_deleted,
         links,
         hash: PlanHash::of(&columns, &paths, deletes, condition.condition.as_ref()),
@@ -324,6 +326,14 @@ pub(super) fn make(spec: &ObjectSpec, context: Context<'_>, findings: &mut Findi
     check_length(&plan, condition.condition.as_ref(), findings);
     plan.condition = condition.condition;
     (findings.problems() == before).then_some(plan)
+}
+
+/// Which long kinds follow the Incrementals. None do without a stamp: each run reads every record then.
+fn followed(stamp: Option<usize>, summary: &ObjectSummary, periods: Periods) -> (Periods, VerifyBy) {
+    match stamp {
+        Some(_) => (periods, VerifyBy::of(summary)),
+        None => (Periods::default(), VerifyBy::Listing),
+    }
 }
 
 /// Every query has to fit into a statement: the select list, the condition, and a list of Ids.

@@ -8,6 +8,8 @@ use super::{field_path::FieldPath, findings::Findings, schema::Lookup};
 /// The select list while it grows.
 pub(super) struct Select {
     pub(super) paths: Vec<FieldPath>,
+    /// Position of SystemModstamp, where the object has it.
+    pub(super) stamp: Option<usize>,
     pub(super) is_deleted: Option<usize>,
 }
 
@@ -19,19 +21,19 @@ impl Select {
             findings.problem("the object has no Id, so its records cannot be told apart");
             return None;
         }
-        if !known("SystemModstamp") {
-            findings.missing_field(
-                "the object has no SystemModstamp, or the Salesforce user may not read it: changes cannot be told, and \
-                 reading all of it at each run is not served yet",
-            );
-            return None;
-        }
-        let mut paths = vec![FieldPath::own("Id"), FieldPath::own("SystemModstamp")];
-        let is_deleted = known("IsDeleted").then(|| {
-            paths.push(FieldPath::own("IsDeleted"));
-            paths.len() - 1
-        });
-        Some(Self { paths, is_deleted })
+        let mut paths = vec![FieldPath::own("Id")];
+        let mut add = |name: &str| {
+            known(name).then(|| {
+                paths.push(FieldPath::own(name));
+                paths.len() - 1
+            })
+        };
+        let (stamp, is_deleted) = (add("SystemModstamp"), add("IsDeleted"));
+        Some(Self {
+            paths,
+            stamp,
+            is_deleted,
+        })
     }
 
     pub(super) fn position(&mut self, path: &FieldPath) -> usize {

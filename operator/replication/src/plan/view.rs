@@ -131,7 +131,7 @@ pub struct LinkView {
 pub struct KindView {
     /// `Incremental`, `Verify`, `Reconcile`, `Refresh`.
     pub kind: &'static str,
-    /// How often it is due: `1h`, `never`; `each run` of Incremental; `by Reconcile` of a Verify whose place that takes.
+    /// How often it is due: `1h`, `never`; `each run` of Incremental, or of Refresh where there are no stamps; `by Reconcile` of a Verify whose place that takes.
     pub every: String,
     /// API calls a day where nothing changes, without the pages of Reconcile and Refresh.
     pub calls_per_day: u64,
@@ -190,7 +190,7 @@ impl ObjectView {
             table,
             select,
             id: _,
-            stamp: _,
+            stamp,
             is_deleted: _,
             columns,
             deletes,
@@ -220,7 +220,14 @@ impl ObjectView {
                 })
                 .collect(),
             links: links.iter().map(|link| LinkView::new(link, columns)).collect(),
-            kinds: kinds(*periods, *verify_by, calls),
+            kinds: match stamp {
+                Some(_) => kinds(*periods, *verify_by, calls),
+                None => vec![KindView {
+                    kind: "Refresh",
+                    every: "each run".to_owned(),
+                    calls_per_day: calls.refresh,
+                }],
+            },
             missing_fields: missing_fields.clone(),
             ddl,
             soql: soql::query(plan, &soql::Rows::Live, None, None),

@@ -26,7 +26,13 @@ fn found<'a>(lookup: Lookup<'a>, select: &[FieldPath]) -> impl Iterator<Item = F
 /// The warnings that a whole object gives, its columns and condition apart.
 pub(super) fn of(plan: &ObjectPlan, lookup: Lookup<'_>, capabilities: Capabilities, findings: &mut Findings<'_>) {
     of_values(plan, lookup, capabilities, findings);
-    of_deletes(plan, findings);
+    match plan.stamp {
+        Some(_) => of_deletes(plan, findings),
+        None => findings.warning(
+            "it has no SystemModstamp, so Salesforce cannot be asked for what changed: each run reads all of its records again \
+             (Refresh), writes those that differ, and finds what was deleted; the column system_modstamp is NULL",
+        ),
+    }
 }
 
 /// Values that arrive late, or not as Salesforce has them.
@@ -39,7 +45,7 @@ fn of_values(plan: &ObjectPlan, lookup: Lookup<'_>, capabilities: Capabilities, 
     };
     // Of polymorphic parents every field is told already.
     let calculated = paths_of(&|found| found.field.calculated && !found.polymorphic);
-    if !calculated.is_empty() {
+    if !calculated.is_empty() && plan.stamp.is_some() {
         findings.warning(format!(
             "formulas and roll-ups change without a stamp, so their new values arrive {}: {}",
             Refreshed::of(plan.periods).arrival(),

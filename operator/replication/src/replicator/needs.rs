@@ -81,6 +81,8 @@ pub(super) fn first(
     let memory = merged(known, state);
     match asked {
         Some(RunKind::Initial) => Ok(Need::Nothing),
+        // Nobody can ask for what changed: it is refreshed.
+        Some(RunKind::Incremental) | None if plan.stamp.is_none() => Ok(Need::Long(memory)),
         Some(RunKind::Verify | RunKind::Reconcile | RunKind::Refresh) => Ok(Need::Long(memory)),
         Some(RunKind::Incremental) | None => of(RunKind::Incremental, plan, &memory),
     }
@@ -216,7 +218,8 @@ pub(super) fn long(
     let periods = plan.periods;
     let refresh = change == Some(RunKind::Refresh)
         || under_way == Some(ListingKind::Refresh)
-        || is_needed(state.checkpoint.refreshed_at, periods.refresh);
+        || is_needed(state.checkpoint.refreshed_at, periods.refresh)
+        || plan.stamp.is_none();
     let is_verified = match plan.verify_by {
         VerifyBy::Log => memory
             .verified_until
@@ -396,6 +399,17 @@ mod tests {
         let memory = memory(|checkpoint| checkpoint.verified_until = None);
         assert_eq!(due(&plan, &memory, 59), None);
         assert_eq!(due(&plan, &memory, 60), Some(RunKind::Reconcile));
+    }
+
+    #[test]
+    fn without_a_stamp_every_turn_is_a_refresh() {
+        let mut plan = plan("rows");
+        (plan.stamp, plan.verify_by, plan.periods) = (None, VerifyBy::Listing, Periods::default());
+        let live = memory(|_| {});
+        let first = first(&plan, None, None, Some(live.state.clone())).unwrap();
+        assert!(matches!(first, Need::Long(_)), "{first:?}");
+        assert_eq!(due(&plan, &live, 0), Some(RunKind::Refresh));
+        assert_eq!(long(&plan, &live, (&[RunKind::Refresh], None), now(1_000_000)), None);
     }
 
     #[test]

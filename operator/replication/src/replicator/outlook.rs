@@ -60,7 +60,10 @@ pub(crate) fn of(plan: &ObjectPlan, state: Option<&State>, columns: Vec<ColumnDi
             ),
         });
     }
-    let first = needs::first(plan, None, None, state.cloned())?.kind();
+    let mut first = needs::first(plan, None, None, state.cloned())?.kind();
+    if first == RunKind::Incremental && plan.stamp.is_none() {
+        first = RunKind::Refresh;
+    }
     let change = state
         .filter(|_| first != RunKind::Initial)
         .and_then(|state| needs::change(plan, state));
@@ -103,6 +106,9 @@ fn because(plan: &ObjectPlan, state: Option<&State>, first: RunKind, change: Opt
         }
         Some(RunKind::Verify | RunKind::Incremental | RunKind::Initial) | None if first == RunKind::Initial => {
             "all records are loaded".to_owned()
+        }
+        Some(RunKind::Verify | RunKind::Incremental | RunKind::Initial) | None if plan.stamp.is_none() => {
+            "the table is as planned; without a SystemModstamp every record is read again at each run".to_owned()
         }
         Some(RunKind::Verify | RunKind::Incremental | RunKind::Initial) | None => {
             "the table is as planned: only what changed in Salesforce is read, and long kinds when they are due"

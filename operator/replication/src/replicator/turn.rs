@@ -384,6 +384,7 @@ impl<D: Destination> Taken<'_, D> {
             Ok(need) => need,
             Err(error) => return drop(self.end(&measure, Err(error))),
         };
+        let is_load = matches!(need, Need::Initial(_));
         let mut known = match need {
             Need::Nothing => return,
             Need::Long(memory) => self.known(memory),
@@ -402,6 +403,11 @@ impl<D: Destination> Taken<'_, D> {
         };
         let mut follow: VecDeque<RunKind> = VecDeque::new();
         let mut tried = Vec::new();
+        // Where each turn is a Refresh, a first load that began with an empty table was one.
+        let is_fresh = known.memory.state.checkpoint.refreshed_at.is_some();
+        if is_load && is_fresh && self.turn.plan.stamp.is_none() {
+            tried.push(RunKind::Refresh);
+        }
         loop {
             let kind = match follow.pop_front() {
                 Some(kind) => kind,
@@ -417,7 +423,9 @@ impl<D: Destination> Taken<'_, D> {
             match self.long(kind, &mut table, known.clone()).await {
                 After::Done(done, RunKind::Refresh) => {
                     // What it wrote may be older than what was there: an Incremental and a Verify from the state follow.
-                    follow = VecDeque::from([RunKind::Incremental, RunKind::Verify]);
+                    if self.turn.plan.stamp.is_some() {
+                        follow = VecDeque::from([RunKind::Incremental, RunKind::Verify]);
+                    }
                     known = *done;
                 }
                 After::Done(done, kind) => {
@@ -653,6 +661,13 @@ impl<D: Destination> Taken<'_, D> {
                     if measure.kind == RunKind::Refresh {
                         former.in_use = in_use;
                     }
+                    // Where there is no Incremental, indexes that the resource did not name before are nobody else's business.
+                    if self.turn.plan.stamp.is_none()
+                        && self.turn.known.is_none()
+                        && let Err(error) = table.build_indexes().await
+                    {
+                        break error;
+                    }
                     let settled = self.settle(table, memory, Some(former), &measure).await;
                     match settled {
                         Ok(known) => {
@@ -674,7 +689,7 @@ impl<D: Destination> Taken<'_, D> {
                         break Error::Cancelled;
                     }
                     // It makes room for the Incremental of its object, or for others who need the org's calls.
-                    if self.turn.due.swap(false, Ordering::Relaxed) {
+                    if self.turn.due.swap(false, Ordering::Relaxed) && self.turn.plan.stamp.is_some() {
                         match self.incremental_between(table, &known).await {
                             Some(after) => known = after,
                             None => break Error::Cancelled,
@@ -755,7 +770,11 @@ impl<D: Destination> Taken<'_, D> {
 impl Turn {
     /// The kind of run as far as it is known before the state is read.
     fn presumed(&self) -> RunKind {
-        presumed(self.known.as_ref(), self.asked)
+        let kind = presumed(self.known.as_ref(), self.asked);
+        if kind == RunKind::Incremental && self.plan.stamp.is_none() {
+            return RunKind::Refresh;
+        }
+        kind
     }
 }
 

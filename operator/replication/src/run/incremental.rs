@@ -249,6 +249,6 @@ async fn touch<T: ObjectTable>(
 /// Shows the mark the stamps of a batch.
 fn see(mark: &mut Mark, plan: &ObjectPlan, batch: &Batch) {
     for row in 0..batch.rows() {
-        mark.see(batch.moment(row, plan.stamp));
+        mark.see(plan.stamp.and_then(|stamp| batch.moment(row, stamp)));
     }
 }

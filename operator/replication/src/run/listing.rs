@@ -106,11 +106,13 @@ pub(crate) async fn run<T: ObjectTable>(
         None => start(context, kind).await?,
     };
     let former = PlanHash(state.checkpoint.plan_hash.clone());
-    let is_as_before = former.condition() == context.plan.hash.condition() && state.checkpoint.reconciled_at.is_some();
+    let is_stamped = context.plan.stamp.is_some();
+    let is_as_before =
+        is_stamped && former.condition() == context.plan.hash.condition() && state.checkpoint.reconciled_at.is_some();
     let mut pass = Pass {
         context,
         kind,
-        // What changed later is no drift: the next Incremental would have brought it. Nor is what enters or leaves by
+        // What changed later is no drift: the next Incremental would have brought it. Nor is anything where there is none. Nor is what enters or leaves by
         // another condition, or what another life of the table has left in it.
         drift_before: memory.watermark.filter(|_| is_as_before),
         verifies: takes_the_place_of_verify(memory, &listing, begin.beyond),
@@ -368,6 +370,10 @@ impl Pass<'_, '_> {
                 checkpoint.refreshed_at = Some(now);
                 // Where a stretch may not have been compared, a Reconcile has to follow.
                 checkpoint.reconciled_at = if is_whole { Some(now) } else { None };
+                if context.plan.stamp.is_none() {
+                    // Nothing else tells up to when the rows are right.
+                    checkpoint.watermark = listing.map(|listing| listing.started).max(checkpoint.watermark);
+                }
             }
         }
         let mut segments = Segments::new(context, table, Load::Overwrite);
@@ -452,11 +458,13 @@ async fn pending_until<T: ObjectTable>(table: &mut T, after: Option<&str>, until
 }
 
 /// The records of a batch as a listing has them. One without a readable stamp differs from every row.
-fn rows_of(batch: &Batch, id: usize, stamp: usize) -> impl Iterator<Item = Listed> + '_ {
+fn rows_of(batch: &Batch, id: usize, stamp: Option<usize>) -> impl Iterator<Item = Listed> + '_ {
     (0..batch.rows()).filter_map(move |row| {
         Some(Listed {
             id: batch.get(row, id)?.to_owned(),
-            stamp: batch.moment(row, stamp).unwrap_or(Timestamp::MIN),
+            stamp: stamp
+                .and_then(|stamp| batch.moment(row, stamp))
+                .unwrap_or(Timestamp::MIN),
         })
     })
 }

@@ -223,8 +223,9 @@ impl<'run> Reader<'run> {
         let stamp = match self.rows {
             Rows::Live | Rows::Among { .. } => None,
             Rows::ChangedSince(_) => Some(
-                batch
-                    .moment(row, self.shape.stamp)
+                self.shape
+                    .stamp
+                    .and_then(|stamp| batch.moment(row, stamp))
                     .ok_or_else(|| missing("a readable SystemModstamp"))?,
             ),
         };

@@ -105,7 +105,7 @@ pub(crate) fn contact(deletes: Deletes) -> ObjectPlan {
         table: Identifier::new("contact"),
         select: FIELDS.iter().map(|field| path(field)).collect(),
         id: position("Id"),
-        stamp: position("SystemModstamp"),
+        stamp: Some(position("SystemModstamp")),
         is_deleted: Some(position("IsDeleted")),
         columns,
         deletes,

@@ -28,6 +28,7 @@ mod rejected;
 mod retire;
 mod rows;
 mod sqlite;
+mod stampless;
 mod unchanged;
 mod values;
 
@@ -249,6 +250,13 @@ macro_rules! contract_suite {
                 rows_that_were_not_written_keep_their_values,
                 surplus_that_is_ignored_keeps_its_values,
                 excluded_columns_are_emptied,
+            },
+            stampless::{
+                rows_are_told_apart_by_their_values,
+                deletes_are_held_and_applied,
+                a_marked_row_has_the_time_at_which_its_deletion_was_found,
+                a_listing_finds_what_is_missing_and_surplus,
+                values_that_do_not_fit_reject_their_rows,
             },
             migration::{
                 state_tables_of_version_1_are_brought_forward,

@@ -136,7 +136,7 @@ pub(crate) fn plan(kinds: &[(&str, ColumnKind)]) -> ObjectPlan {
         table: Identifier::new("contact"),
         select: select.collect(),
         id: 0,
-        stamp: 1,
+        stamp: Some(1),
         is_deleted: None,
         deletes: Deletes::Remove,
         indexes: vec![IndexPlan {

@@ -68,7 +68,7 @@ pub(super) fn is_exchangeable(position: usize, column: &Column) -> bool {
 
 /// The columns that a row brings values for, behind key and stamp.
 fn filled(plan: &ObjectPlan) -> impl Iterator<Item = &Column> {
-    statement::bound(plan).skip(2)
+    statement::bound(plan).skip(if plan.stamp.is_some() { 2 } else { 1 })
 }
 
 /// The plan with the names and kinds of the columns that its values go into at the moment.

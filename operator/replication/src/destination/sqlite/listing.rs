@@ -103,7 +103,8 @@ impl Session {
                     Ordering::Equal => {
                         stamp.clear();
                         value::write_datetime(next.stamp.as_microsecond(), &mut stamp);
-                        let differs = is_marked || row.get_ref(1)?.as_str()? != stamp;
+                        let is_stamped = self.plan.stamp.is_some();
+                        let differs = is_marked || is_stamped && row.get_ref(1)?.as_str()? != stamp;
                         if differs && !found && !rejected.contains(id) {
                             walk.differences.differing.push(id.to_owned());
                         }

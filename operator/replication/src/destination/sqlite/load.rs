@@ -338,7 +338,11 @@ impl Writer<'_> {
         let id = batch
             .get(row, self.plan.id)
             .ok_or_else(|| self.value_error("", self.name_at(0), "is missing"))?;
-        let problem = match batch.get(row, self.plan.stamp) {
+        let stamp = match self.plan.stamp {
+            Some(position) => batch.get(row, position),
+            None => Some(statement::NO_STAMP),
+        };
+        let problem = match stamp {
             None => Some("is missing"),
             Some(text) => match encode::datetime(text, &mut self.scratch) {
                 Ok(stamp) => {
@@ -374,7 +378,9 @@ impl Writer<'_> {
             let scratch = &mut self.scratch;
             let bound = match &column.source {
                 // Key and stamp of the row are checked and in their form.
-                ColumnSource::Field(field) if *field == self.plan.stamp && column.kind == ColumnKind::Timestamp => {
+                ColumnSource::Field(field)
+                    if Some(*field) == self.plan.stamp && column.kind == ColumnKind::Timestamp =>
+                {
                     encode::bind(statement, position + 1, TEXT, Some(&self.stamp), scratch)
                 }
                 ColumnSource::Field(field) => {

@@ -137,6 +137,17 @@ pub(super) const CONFIRM: &str = "UPDATE _pending_delete SET confirmed = 1 WHERE
 pub(super) const READ_REJECTED: &str = "SELECT DISTINCT salesforce_id FROM _rejected_row WHERE object = ?1 \
     AND salesforce_id > ?2 AND salesforce_id <= ?3";
 
+/// What counts as the stamp of every record of an object that has none: all are of one age, and only values tell rows apart.
+pub(super) const NO_STAMP: &str = "1970-01-01T00:00:00.000Z";
+
+/// The stamp of a row, as it is compared: `prefix` is that of the table.
+fn stamp_of(plan: &ObjectPlan, prefix: &str) -> String {
+    match plan.stamp {
+        Some(_) => format!("{prefix}{}", name_at(plan, 1)),
+        None => format!("'{NO_STAMP}'"),
+    }
+}
+
 /// The statements of one object's table.
 #[derive(Debug)]
 pub(super) struct TableStatements {
@@ -173,7 +184,7 @@ impl TableStatements {
     pub(super) fn new(plan: &ObjectPlan) -> Self {
         let table = quote(plan.table.as_str());
         let key = name_at(plan, 0);
-        let stamp = name_at(plan, 1);
+        let stamp = stamp_of(plan, "");
         let insert = insert(plan);
         Self {
             upsert: format!("{insert}{}", on_conflict(plan)),
@@ -262,7 +273,7 @@ pub(super) fn create_table(plan: &ObjectPlan) -> String {
         .map(|(position, column)| match position {
             // Ids differ by case; BINARY is SQLite's default and stands here for the reader.
             0 => format!("{} NOT NULL COLLATE BINARY PRIMARY KEY", definition(column)),
-            1 => format!("{} NOT NULL", definition(column)),
+            1 if plan.stamp.is_some() => format!("{} NOT NULL", definition(column)),
             _ => definition(column),
         })
         .collect();
@@ -444,8 +455,12 @@ fn insert(plan: &ObjectPlan) -> String {
 /// by column and with NULL as a value.
 fn on_conflict(plan: &ObjectPlan) -> String {
     let table = quote(plan.table.as_str());
+    let differs = any_of(&differences(plan, 2));
+    if plan.stamp.is_none() {
+        return format!("{} WHERE {}", assign(plan), differs.as_deref().unwrap_or("false"));
+    }
     let stamp = name_at(plan, 1);
-    let equal = match any_of(&differences(plan, 2)) {
+    let equal = match differs {
         Some(differs) => format!(" OR {table}.{stamp} = excluded.{stamp} AND {differs}"),
         None => String::new(),
     };
@@ -503,12 +518,12 @@ pub(super) fn mark_column(plan: &ObjectPlan, source: &ColumnSource) -> Option<St
 /// An entry that is there with the same stamp is left alone, for noting it again is no change.
 fn note_deletes(plan: &ObjectPlan) -> String {
     let table = quote(plan.table.as_str());
-    let (key, stamp) = (name_at(plan, 0), name_at(plan, 1));
+    let (key, stamp) = (name_at(plan, 0), stamp_of(plan, "t."));
     let unmarked = mark_column(plan, &ColumnSource::IsDeleted).map(|is_deleted| format!(" AND NOT t.{is_deleted}"));
     format!(
         "INSERT INTO _pending_delete (object, salesforce_id, stamp, found_at) \
          SELECT ?1, d.salesforce_id, d.stamp, ?2 FROM temp.found_delete d CROSS JOIN {table} t \
-         WHERE t.{key} = d.salesforce_id AND t.{stamp} <= d.stamp{} \
+         WHERE t.{key} = d.salesforce_id AND {stamp} <= d.stamp{} \
          ON CONFLICT (object, salesforce_id) DO UPDATE SET stamp = excluded.stamp \
          WHERE excluded.stamp > _pending_delete.stamp",
         unmarked.unwrap_or_default()
@@ -519,11 +534,11 @@ fn note_deletes(plan: &ObjectPlan) -> String {
 /// row's, so that the entry applies to it.
 fn note_left(plan: &ObjectPlan) -> String {
     let table = quote(plan.table.as_str());
-    let (key, stamp) = (name_at(plan, 0), name_at(plan, 1));
+    let (key, stamp) = (name_at(plan, 0), stamp_of(plan, "t."));
     let unmarked = mark_column(plan, &ColumnSource::IsDeleted).map(|is_deleted| format!(" AND NOT t.{is_deleted}"));
     format!(
         "INSERT INTO _pending_delete (object, salesforce_id, stamp, found_at) \
-         SELECT ?1, l.salesforce_id, max(coalesce(l.stamp, ''), t.{stamp}), ?2 \
+         SELECT ?1, l.salesforce_id, max(coalesce(l.stamp, ''), {stamp}), ?2 \
          FROM temp.found_left l CROSS JOIN {table} t WHERE t.{key} = l.salesforce_id{} \
          ON CONFLICT (object, salesforce_id) DO UPDATE SET stamp = excluded.stamp \
          WHERE excluded.stamp > _pending_delete.stamp",
@@ -534,11 +549,11 @@ fn note_left(plan: &ObjectPlan) -> String {
 /// Nothing of these records will be applied: the table has no row of them, or their mode is Ignore.
 fn forget_gone(plan: &ObjectPlan) -> String {
     let table = quote(plan.table.as_str());
-    let (key, stamp) = (name_at(plan, 0), name_at(plan, 1));
+    let (key, stamp) = (name_at(plan, 0), stamp_of(plan, "t."));
     format!(
         "DELETE FROM _rejected_row WHERE object = ?1 AND salesforce_id IN (SELECT l.salesforce_id FROM temp.found_left l \
          UNION ALL SELECT d.salesforce_id FROM temp.found_delete d WHERE NOT EXISTS (SELECT 1 FROM {table} t \
-         WHERE t.{key} = d.salesforce_id AND t.{stamp} > d.stamp)) AND NOT EXISTS (SELECT 1 FROM _pending_delete p \
+         WHERE t.{key} = d.salesforce_id AND {stamp} > d.stamp)) AND NOT EXISTS (SELECT 1 FROM _pending_delete p \
          WHERE p.object = ?1 AND p.salesforce_id = _rejected_row.salesforce_id)"
     )
 }
@@ -547,27 +562,31 @@ fn forget_gone(plan: &ObjectPlan) -> String {
 /// A marked row has the deletion's stamp, so that a page read before the deletion cannot unmark it.
 fn apply_deletes(plan: &ObjectPlan) -> String {
     let table = quote(plan.table.as_str());
-    let (key, stamp) = (name_at(plan, 0), name_at(plan, 1));
+    let (key, stamp) = (name_at(plan, 0), stamp_of(plan, "t."));
     let is_deleted = mark_column(plan, &ColumnSource::IsDeleted);
     let deleted_at = mark_column(plan, &ColumnSource::DeletedAt);
     let rows = |also: &str| {
         format!(
             "SELECT t.rowid FROM _pending_delete p CROSS JOIN {table} t \
              WHERE p.object = ?1 AND p.found_at >= ?2 AND p.confirmed = ?3 AND t.{key} = p.salesforce_id \
-             AND t.{stamp} <= p.stamp{also}"
+             AND {stamp} <= p.stamp{also}"
         )
     };
     match (is_deleted, deleted_at) {
         // UPDATE .. FROM would look through the whole table.
         (Some(is_deleted), Some(deleted_at)) => {
-            let entry = format!(
-                "(SELECT p.stamp FROM _pending_delete p WHERE p.object = ?1 AND p.salesforce_id = {table}.{key})"
-            );
+            let entry = |column: &str| {
+                format!(
+                    "(SELECT p.{column} FROM _pending_delete p WHERE p.object = ?1 AND p.salesforce_id = {table}.{key})"
+                )
+            };
+            let (at, stamped) = match plan.stamp {
+                Some(_) => (entry("stamp"), format!(", {} = {}", name_at(plan, 1), entry("stamp"))),
+                // When it was found is all that is known.
+                None => (entry("found_at"), String::new()),
+            };
             let unmarked = rows(&format!(" AND NOT t.{is_deleted}"));
-            format!(
-                "UPDATE {table} SET {is_deleted} = 1, {deleted_at} = {entry}, {stamp} = {entry} \
-                 WHERE rowid IN ({unmarked})"
-            )
+            format!("UPDATE {table} SET {is_deleted} = 1, {deleted_at} = {at}{stamped} WHERE rowid IN ({unmarked})")
         }
         _ => format!("DELETE FROM {table} WHERE rowid IN ({})", rows("")),
     }

@@ -49,7 +49,7 @@ fn objects_that_are_not_there() {
 #[test]
 fn objects_that_cannot_be_replicated() {
     type Change = fn(&mut salesforce::describe::ObjectDescribe);
-    let cases: [(&str, Change, &str); 9] = [
+    let cases: [(&str, Change, &str); 8] = [
         (
             "A__c",
             |object| object.summary.deprecated_and_hidden = true,
@@ -65,11 +65,6 @@ fn objects_that_cannot_be_replicated() {
         ("A__b", |_| {}, "is a big object"),
         ("A__x", |_| {}, "is external"),
         ("A__e", |_| {}, "is a platform event"),
-        (
-            "A__c",
-            |object| object.fields.retain(|field| field.name != "SystemModstamp"),
-            "has no SystemModstamp",
-        ),
         (
             "A__c",
             |object| object.fields.retain(|field| field.name != "Id"),

@@ -5,8 +5,8 @@ use serde_json::json;
 use crate::{
     destination::Capabilities,
     plan::{
-        ColumnKind, ColumnSource, Deletes, Identifier, IndexPlan, IndexedRows, ObjectPlan, Plan, PlanView,
-        TemplatePart, UrlTemplate, fixture, fixture::plan, objects_needed, parents_needed,
+        ColumnKind, ColumnSource, Deletes, Identifier, IndexPlan, IndexedRows, ObjectPlan, Periods, Plan, PlanView,
+        TemplatePart, UrlTemplate, VerifyBy, fixture, fixture::plan, objects_needed, parents_needed,
     },
 };
 
@@ -54,7 +54,7 @@ fn directory_of_contact() {
         panic!("{} objects", plan.objects.len())
     };
     assert_eq!(contact.table.as_str(), "contact");
-    assert_eq!((contact.id, contact.stamp, contact.is_deleted), (0, 1, Some(2)));
+    assert_eq!((contact.id, contact.stamp, contact.is_deleted), (0, Some(1), Some(2)));
     assert_eq!(contact.deletes, Deletes::Remove);
     let expected = "\
 salesforce_id id Id
@@ -608,6 +608,51 @@ fn what_will_surprise_is_told() {
         "{listing}"
     );
     assert!(deletes.starts_with("Log__c: it has no IsDeleted"), "{deletes}");
+}
+
+#[test]
+fn an_object_without_a_stamp_is_refreshed_at_each_run() {
+    let mut object = fixture::object("Log__c", Vec::new());
+    object
+        .fields
+        .retain(|field| field.name != "SystemModstamp" && field.name != "IsDeleted");
+    let spec = fixture::spec_with(
+        json!([{"name": "Log__c", "mapping": "None", "where": "Id != null", "deletes": "Mark"}]),
+        json!({"consistency": {"verifyEvery": "1h", "reconcileEvery": "1h", "refreshEvery": "0s"}}),
+    );
+    let plan = fixture::make_with(&spec, &fixture::schema_with([object]), fixture::POSTGRES).unwrap();
+    let log = &plan.objects[0];
+    assert_eq!((log.id, log.stamp, log.is_deleted), (0, None, None));
+    let columns: Vec<_> = log
+        .columns
+        .iter()
+        .map(|column| (column.name.as_str(), &column.source))
+        .collect();
+    assert_eq!(
+        columns,
+        [
+            ("salesforce_id", &ColumnSource::Field(0)),
+            ("system_modstamp", &ColumnSource::Null),
+            ("is_deleted", &ColumnSource::IsDeleted),
+            ("deleted_at", &ColumnSource::DeletedAt),
+        ]
+    );
+    assert_eq!((log.verify_by, log.periods), (VerifyBy::Listing, Periods::default()));
+    let [warning] = plan.warnings.as_slice() else {
+        panic!("{:?}", plan.warnings)
+    };
+    assert!(warning.starts_with("Log__c: it has no SystemModstamp"), "{warning}");
+    let view = PlanView::new(&plan, |_| Vec::new());
+    let kinds: Vec<_> = view.objects[0]
+        .kinds
+        .iter()
+        .map(|kind| (kind.kind, kind.every.as_str(), kind.calls_per_day))
+        .collect();
+    assert_eq!(kinds, [("Refresh", "each run", 288)]);
+    assert_eq!(
+        view.objects[0].soql,
+        "SELECT Id FROM Log__c WHERE (Id != null) ORDER BY Id"
+    );
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub(super) fn objects(person_accounts: PersonAccounts) -> Vec<Object> {
     vec![
         business::account(person_accounts),
         people::contact(person_accounts),
+        people::contact_share(),
         people::lead(),
         people::user(),
         business::opportunity(),
@@ -91,6 +92,7 @@ pub(super) fn child_relationship_name(child: &str, field: &str, parent: &str) ->
     let name = match (child, field) {
         ("Account", "ParentId") => "ChildAccounts",
         ("Contact", "AccountId") => "Contacts",
+        ("ContactShare", "ContactId") => "Shares",
         ("Opportunity", "AccountId" | "ContactId") => "Opportunities",
         ("Case", "AccountId" | "ContactId" | "ParentId") => "Cases",
         ("Task", "WhoId" | "WhatId") => "Tasks",

@@ -80,6 +80,42 @@ pub(super) fn contact(person_accounts: PersonAccounts) -> Object {
     contact
 }
 
+/// Who may see a contact beside its owner. It has no SystemModstamp, and getUpdated does not serve it (Object Reference,
+/// `ContactShare`). A new org has none of its records.
+pub(super) fn contact_share() -> Object {
+    let mut share = Object::new("ContactShare", "03s", "Contact Share", "Contact Share").with([
+        own_id(),
+        lookup("ContactId", &["Contact"], "Contact")
+            .label("Contact ID")
+            .required()
+            .cascading(),
+        lookup("UserOrGroupId", &["Group", "User"], "UserOrGroup")
+            .label("User/Group ID")
+            .required(),
+        picklist("ContactAccessLevel", &["Read", "Edit", "All"])
+            .length(40)
+            .required(),
+        picklist("RowCause", &["Owner", "Manual", "Rule", "Team"])
+            .length(40)
+            .required(),
+        datetime("LastModifiedDate").required().system(),
+        lookup("LastModifiedById", &["User"], "LastModifiedBy")
+            .required()
+            .system(),
+        is_deleted(),
+    ]);
+    share.associate_entity_type = Some("Share".to_owned());
+    share.associate_parent_entity = Some("Contact".to_owned());
+    share.feed_enabled = false;
+    share.layoutable = false;
+    share.mru_enabled = false;
+    share.replicateable = false;
+    share.searchable = false;
+    share.triggerable = false;
+    share.undeletable = false;
+    share
+}
+
 pub(super) fn lead() -> Object {
     let mut lead = Object::new("Lead", "00Q", "Lead", "Leads")
         .with([own_id(), is_deleted(), master_record("Lead")])

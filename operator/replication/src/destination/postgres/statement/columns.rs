@@ -67,7 +67,7 @@ pub(super) fn create_table(names: &Names, plan: &ObjectPlan) -> Statement {
         .enumerate()
         .map(|(position, column)| {
             let definition = column_definition(column.name.as_str(), column, position == 0);
-            if position == 1 {
+            if position == 1 && plan.stamp.is_some() {
                 format!("{definition} NOT NULL")
             } else {
                 definition

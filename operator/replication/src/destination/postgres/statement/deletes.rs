@@ -64,7 +64,11 @@ pub(super) fn statements(names: &Names) -> DeleteStatements {
     );
     DeleteStatements {
         take_out_overwritten: Statement::new(take_out.clone()),
-        take_out: Statement::new(format!("{take_out} AND s.{stamp} >= p.stamp")),
+        take_out: Statement::new(if names.stamped {
+            format!("{take_out} AND s.{stamp} >= p.stamp")
+        } else {
+            take_out
+        }),
         note: note(names),
         count: Statement::new(format!(
             "SELECT count(*) FILTER (WHERE NOT confirmed), count(*) FILTER (WHERE confirmed), \
@@ -97,13 +101,21 @@ fn note(names: &Names) -> Statement {
     } = names;
     let unmarked = names.and_unmarked();
     let (deleted, left) = (is_one_of(&[Kind::Deleted]), is_one_of(&[Kind::Left]));
+    let (entry, applies) = if names.stamped {
+        (
+            format!("max(CASE WHEN {left} THEN greatest(s.{stamp}, t.{stamp}) ELSE s.{stamp} END)"),
+            format!("({left} OR {deleted} AND t.{stamp} <= s.{stamp})"),
+        )
+    } else {
+        // Of one age with every row.
+        ("timestamptz 'epoch'".to_owned(), format!("({left} OR {deleted})"))
+    };
     // An entry that is there with the same stamp is left alone: ON CONFLICT would lock it, and a lock is a write.
     Statement::new(format!(
         "INSERT INTO {pending} AS p (object, salesforce_id, stamp, found_at) SELECT $1, f.id, f.stamp, $2 \
-         FROM (SELECT t.{key} AS id, \
-         max(CASE WHEN {left} THEN greatest(s.{stamp}, t.{stamp}) ELSE s.{stamp} END) AS stamp \
+         FROM (SELECT t.{key} AS id, {entry} AS stamp \
          FROM {STAGING} s JOIN {table} t ON t.{key} = s.{key} \
-         WHERE ({left} OR {deleted} AND t.{stamp} <= s.{stamp}){unmarked} GROUP BY 1) f \
+         WHERE {applies}{unmarked} GROUP BY 1) f \
          WHERE NOT EXISTS (SELECT FROM {pending} q \
          WHERE q.object = $1 AND q.salesforce_id = f.id AND q.stamp >= f.stamp) \
          ON CONFLICT (object, salesforce_id) DO UPDATE SET stamp = excluded.stamp"
@@ -119,10 +131,17 @@ fn apply(names: &Names) -> Statement {
         mark,
         ..
     } = names;
-    let applies = format!("{CHOSEN} AND p.salesforce_id = t.{key} AND t.{stamp} <= p.stamp");
+    let applies = format!("{CHOSEN} AND p.salesforce_id = t.{key}");
+    let (applies, marked) = if names.stamped {
+        let marked = format!("p.stamp, {stamp} = p.stamp");
+        (format!("{applies} AND t.{stamp} <= p.stamp"), marked)
+    } else {
+        // When it was found is all that is known of a deletion.
+        (applies, "p.found_at".to_owned())
+    };
     let change = match mark {
         Some(Mark { is_deleted, deleted_at }) => format!(
-            "UPDATE {table} t SET {is_deleted} = true, {deleted_at} = p.stamp, {stamp} = p.stamp FROM {pending} p \
+            "UPDATE {table} t SET {is_deleted} = true, {deleted_at} = {marked} FROM {pending} p \
              WHERE {applies} AND NOT t.{is_deleted}"
         ),
         None => format!("DELETE FROM {table} t USING {pending} p WHERE {applies}"),

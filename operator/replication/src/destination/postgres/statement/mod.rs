@@ -130,6 +130,8 @@ struct Names {
     surplus: String,
     key: String,
     stamp: String,
+    /// Whether rows have a stamp. Else it is NULL, all rows are of one age, and only values tell them apart.
+    stamped: bool,
     /// All written columns, key and stamp first.
     columns: Vec<String>,
     /// Their types.
@@ -173,6 +175,7 @@ impl Names {
             schema,
             key: column(0),
             stamp: column(1),
+            stamped: plan.stamp.is_some(),
             types: places().map(|place| type_name(place.kind)).collect(),
             compared: columns.iter().skip(2).cloned().collect(),
             columns,

@@ -165,8 +165,11 @@ fn differs(names: &Names) -> String {
 fn guard(names: &Names) -> String {
     let stamp = &names.stamp;
     let differs = differing(&names.compared);
-    if differs.is_empty() {
-        return format!("t.{stamp} < s.{stamp}");
+    match (names.stamped, differs.is_empty()) {
+        (true, true) => return format!("t.{stamp} < s.{stamp}"),
+        (false, true) => return "false".to_owned(),
+        (false, false) => return format!("({differs})"),
+        (true, false) => {}
     }
     format!("(t.{stamp} < s.{stamp} OR t.{stamp} = s.{stamp} AND ({differs}))")
 }
@@ -252,9 +255,14 @@ fn forget_written(names: &Names) -> Statement {
         stamp,
         ..
     } = names;
+    let same = if names.stamped {
+        format!(" AND t.{stamp} = s.{stamp}")
+    } else {
+        String::new()
+    };
     Statement::new(format!(
         "DELETE FROM {rejected} r USING {STAGING} s, {table} t WHERE r.object = $1 AND r.salesforce_id = s.{key} \
-         AND {} AND t.{key} = s.{key} AND t.{stamp} = s.{stamp}",
+         AND {} AND t.{key} = s.{key}{same}",
         is_one_of(&[Kind::Live])
     ))
 }
