@@ -60,6 +60,9 @@ use crate::{
 /// How often the definition is looked for.
 const LOOK_FOR_DEFINITION: Duration = Duration::from_secs(10);
 
+/// What the API server answers for a resource that it does not know: plain text, and so without a reason.
+const NOT_FOUND: u16 = 404;
+
 /// How often the process says that it turns, and how long it may be silent.
 const BEAT: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_mins(1);
@@ -291,7 +294,7 @@ async fn definition(client: &Client, state: &State, clock: &SharedClock) {
                 return;
             }
             Ok(Ok(_)) => format!("the API server does not know {} of {group_version}", crds::KIND),
-            Ok(Err(kube::Error::Api(status))) if status.is_not_found() => {
+            Ok(Err(kube::Error::Api(status))) if status.code == NOT_FOUND => {
                 format!("the CustomResourceDefinition of {} is not installed", crds::KIND)
             }
             Ok(Err(error)) => format!("the API server cannot be asked: {error}"),
@@ -417,9 +420,18 @@ fn changed_resources(
         .modify(|object| object.managed_fields_mut().clear())
         .reflect(writer)
         .inspect(move |event| match event {
-            Ok(watcher::Event::Delete(_) | watcher::Event::InitDone) => gone.notify_one(),
+            Ok(watcher::Event::Delete(_)) => gone.notify_one(),
+            Ok(watcher::Event::InitDone) => {
+                metrics.crd_missing.set(0);
+                gone.notify_one();
+            }
             Ok(watcher::Event::Apply(_) | watcher::Event::Init | watcher::Event::InitApply(_)) => {}
-            Err(error) => broke(&metrics, "SalesforceReplicator", error),
+            Err(error) => {
+                if is_not_found(error) {
+                    metrics.crd_missing.set(1);
+                }
+                broke(&metrics, "SalesforceReplicator", error);
+            }
         })
         .applied_objects()
         .predicate_filter(changed, PredicateConfig::default())
@@ -449,6 +461,19 @@ fn changed_secrets(
         })
         .touched_objects()
         .predicate_filter(predicates::resource_version, PredicateConfig::default())
+}
+
+/// Whether the API server does not know the resource any more.
+fn is_not_found(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == NOT_FOUND,
+        watcher::Error::WatchError(status) => status.code == NOT_FOUND,
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => false,
+    }
 }
 
 fn broke(metrics: &Metrics, kind: &str, error: &watcher::Error) {

@@ -159,7 +159,14 @@ async fn pass(resource: &SalesforceReplicator, context: &Context) -> Result<Acti
 /// Everything about a spec that can be said without asking anybody.
 fn validate(spec: &SalesforceReplicatorSpec, serves_sqlite: bool) -> Result<Schedule, Trouble> {
     let invalid = |reason, message: String| Trouble::new(ErrorKind::Invalid, reason, message);
-    plan::check_settings(spec).map_err(|problems| Trouble::from(&Engine::Plan(problems)))?;
+    let schedule = Schedule::new(&spec.trigger);
+    plan::check_settings(spec).map_err(|problems| {
+        let trouble = Trouble::from(&Engine::Plan(problems));
+        match &schedule {
+            Ok(_) => trouble,
+            Err(_) => invalid(Reason::InvalidSchedule, trouble.message),
+        }
+    })?;
     if spec.destination.sqlite.is_some() && !serves_sqlite {
         return Err(invalid(
             Reason::NotServed,
@@ -167,7 +174,7 @@ fn validate(spec: &SalesforceReplicatorSpec, serves_sqlite: bool) -> Result<Sche
                 .to_owned(),
         ));
     }
-    Schedule::new(&spec.trigger).map_err(|errors| {
+    schedule.map_err(|errors| {
         let messages: Vec<String> = errors.iter().map(|error| format!("trigger: {error}")).collect();
         invalid(Reason::InvalidSchedule, messages.join("; "))
     })
@@ -428,3 +435,6 @@ pub(crate) async fn last_report(context: &Context) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

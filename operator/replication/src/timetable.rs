@@ -141,7 +141,10 @@ impl Timetable {
 
     /// The same on the wall clock, for people.
     pub fn next_time(&self) -> Option<Timestamp> {
-        self.clock.now().checked_add(self.until_next()?).ok()
+        match &self.schedule {
+            Schedule::Cron(_) => self.schedule.next_after(self.last.wall),
+            Schedule::Interval(_) | Schedule::Manual => self.clock.now().checked_add(self.until_next()?).ok(),
+        }
     }
 
     /// When a tick that starts now is to come back although runs still go on, on the monotonic clock

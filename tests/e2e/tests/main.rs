@@ -23,6 +23,8 @@ mod guard;
 #[cfg(test)]
 mod nothing_changed;
 #[cfg(test)]
+mod operator;
+#[cfg(test)]
 mod readers;
 #[cfg(test)]
 mod salesforce_faults;

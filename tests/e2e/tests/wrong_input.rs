@@ -534,12 +534,6 @@ const NOT_SERVED: &[(&str, &str, &str, &[&str])] = &[
         &["execution.jobs"],
     ),
     (
-        "deletion",
-        "  objects:",
-        "  deletionPolicy: Delete\n  objects:",
-        &["deletionPolicy", "not served", "Retain"],
-    ),
-    (
         "a region",
         "  objects:",
         "  phoneNumbers: {defaultRegion: DE}\n  objects:",

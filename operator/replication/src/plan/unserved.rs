@@ -7,9 +7,7 @@
 //! Each struct is taken apart without `..`: a field that is added to the resource does not compile until somebody has
 //! decided here, or in the plan of an object, what it does.
 
-use crds::{
-    Auth, BulkApi, Connection, DeletionPolicy, Destination, Execution, Jobs, PhoneNumbers, SalesforceReplicatorSpec,
-};
+use crds::{Auth, BulkApi, Connection, Destination, Execution, Jobs, PhoneNumbers, SalesforceReplicatorSpec};
 
 use super::findings::Findings;
 
@@ -26,7 +24,8 @@ pub(super) fn check(spec: &SalesforceReplicatorSpec, findings: &mut Findings<'_>
         parallelism: _,
         execution,
         suspend: _,
-        deletion_policy,
+        // The operator's business: a file is not deleted, it is not run any more.
+        deletion_policy: _,
     } = spec;
     let mut defaults = Vec::new();
     check_connection(connection, &mut defaults, findings);
@@ -36,15 +35,6 @@ pub(super) fn check(spec: &SalesforceReplicatorSpec, findings: &mut Findings<'_>
     match jobs {
         Jobs::Never => {}
         Jobs::LongRuns | Jobs::Always => refuse("execution.jobs", "runs in pods of their own", "Never", findings),
-    }
-    match deletion_policy {
-        DeletionPolicy::Retain => {}
-        DeletionPolicy::Delete => refuse(
-            "deletionPolicy: Delete",
-            "dropping tables with the resource",
-            "Retain",
-            findings,
-        ),
     }
     defaults
 }

@@ -562,10 +562,6 @@ fn settings_that_are_not_served() {
             "execution.jobs: runs in pods of their own",
         ),
         (
-            json!({"deletionPolicy": "Delete"}),
-            "deletionPolicy: Delete: dropping tables with the resource is not served",
-        ),
-        (
             json!({"trigger": {"schedule": "* * *"}}),
             "trigger: \"* * *\" is not a cron line",
         ),
@@ -620,7 +616,7 @@ fn all_problems_come_at_once_and_name_their_object() {
             {"name": "Leed"},
             {"name": "Account", "table": "contact"},
         ]),
-        json!({"deletionPolicy": "Delete", "phoneNumbers": {"defaultRegion": "DE"}}),
+        json!({"execution": {"jobs": "Always"}, "phoneNumbers": {"defaultRegion": "DE"}}),
     );
     let Problems(problems) = fixture::make_with(&spec, &fixture::schema(), fixture::POSTGRES).unwrap_err();
     let of = |object: &str| problems.iter().filter(|problem| problem.starts_with(object)).count();
@@ -629,7 +625,7 @@ fn all_problems_come_at_once_and_name_their_object() {
             of("Contact: "),
             of("Leed: "),
             of("Account: "),
-            of("deletionPolicy"),
+            of("execution.jobs"),
             of("phoneNumbers"),
             problems.len()
         ),

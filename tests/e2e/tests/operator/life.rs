@@ -1,0 +1,261 @@
+//! A resource from its birth to its end.
+
+use crds::ObjectPhase;
+use e2e::{binary::until, operator::condition};
+use serde_json::json;
+
+use super::{count, site};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_apply_to_rows_and_a_change_in_the_org_to_a_changed_row() {
+    let site = site("life").await;
+    let operator = site.operator(&[]).await;
+    site.apply().await;
+    let status = site.until_condition("Ready", "True/UpToDate").await;
+    assert_eq!(status.objects_ready.as_deref(), Some("2/2"));
+    assert_eq!(status.observed_generation, Some(1));
+    assert_eq!(status.objects.len(), 2);
+    assert!(status.objects.iter().all(|object| object.phase == ObjectPhase::Live));
+    assert_eq!((status.objects[0].rows, status.objects[1].rows), (Some(300), Some(40)));
+    for (of, wanted) in [
+        ("CredentialsValid", "True/Authenticated"),
+        ("DestinationReady", "True/Applied"),
+        ("Degraded", "False/AsExpected"),
+        ("Suspended", "False/AsExpected"),
+    ] {
+        assert_eq!(condition(&status, of), wanted);
+    }
+    assert_eq!(count(&site, "contact").await, 300);
+    assert!(site.events().await.contains(&"InitialRunCompleted".to_owned()));
+
+    let id = site.stage.org.id("Contact", 0).unwrap();
+    site.stage
+        .org
+        .update("Contact", &id, &[("LastName", "Umbenannt")])
+        .unwrap();
+    // A person does not wait for the interval.
+    site.patch(json!({"spec": {"trigger": {"manual": "now"}}})).await;
+    let status = site
+        .until("the manual run is echoed", |status| {
+            status.last_manual_run.as_deref() == Some("now")
+        })
+        .await;
+    assert_eq!(condition(&status, "Ready"), "True/UpToDate");
+    let row = format!("SELECT surname FROM salesforce.contact WHERE salesforce_id = '{id}'");
+    assert_eq!(
+        site.stage.database().query(&row).await[0][0].as_deref(),
+        Some("Umbenannt")
+    );
+
+    let wide = site.plane.admin().kubectl(&["get", "sfr", "-n", &site.namespace]).await;
+    assert!(
+        wide.stdout.contains("UpToDate") && wide.stdout.contains("2/2"),
+        "{}",
+        wide.stdout
+    );
+    let waited = site
+        .plane
+        .admin()
+        .kubectl(&[
+            "wait",
+            "--for=condition=Ready",
+            "sfr/crm",
+            "-n",
+            &site.namespace,
+            "--timeout=10s",
+        ])
+        .await;
+    assert_eq!(waited.code, Some(0), "{}", waited.stderr);
+    let ended = operator.stop().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_interval_brings_a_change_by_itself() {
+    let site = site("interval").await;
+    let _operator = site.operator(&[]).await;
+    site.apply().await;
+    let first = site.until_condition("Ready", "True/UpToDate").await;
+    let id = site.stage.org.id("Account", 0).unwrap();
+    site.stage.org.update("Account", &id, &[("Name", "Seeblick")]).unwrap();
+    site.until("the next tick", |status| {
+        status.last_success_time.as_ref().map(|time| time.0) > first.last_success_time.as_ref().map(|time| time.0)
+            && status
+                .objects
+                .iter()
+                .any(|object| object.rows_written.is_some_and(|rows| rows > 0) && object.name == "Account")
+            && status.objects.iter().any(|object| object.rows_written == Some(1))
+    })
+    .await;
+    let row = format!("SELECT display_name FROM salesforce.account WHERE salesforce_id = '{id}'");
+    assert_eq!(
+        site.stage.database().query(&row).await[0][0].as_deref(),
+        Some("Seeblick")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_resource_runs_nothing_until_it_is_resumed() {
+    let mut site = site("suspended").await;
+    site.stage.resource.more += "  suspend: true\n";
+    let _operator = site.operator(&[]).await;
+    site.apply().await;
+    site.until_condition("Suspended", "True/Active").await;
+    assert_eq!(site.stage.org.counters().of("login"), 0);
+    // A value that is set meanwhile waits.
+    site.patch(json!({"spec": {"trigger": {"manual": "later"}}})).await;
+    site.until("the generation is seen", |status| status.observed_generation == Some(2))
+        .await;
+    assert_eq!(site.status().await.last_manual_run, None);
+    site.patch(json!({"spec": {"suspend": false}})).await;
+    let status = site.until_condition("Ready", "True/UpToDate").await;
+    assert_eq!(
+        status.last_manual_run.as_deref(),
+        Some("later"),
+        "consumed by the first load"
+    );
+    assert!(site.events().await.contains(&"Resumed".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_spec_is_said_and_mended_by_a_change() {
+    let mut site = site("invalid").await;
+    site.stage.resource.more = "  trigger: {schedule: '61 * * * *'}\n".to_owned();
+    let _operator = site.operator(&[]).await;
+    site.apply().await;
+    let status = site.until_condition("Ready", "False/InvalidSchedule").await;
+    assert_eq!(status.observed_generation, Some(1));
+    site.patch(json!({"spec": {"trigger": {"schedule": "0 3 * * *"}}}))
+        .await;
+    let status = site.until_condition("Ready", "True/UpToDate").await;
+    let next = status.next_run_time.unwrap().0;
+    assert!(next.to_string().ends_with("T03:00:00Z"), "{next}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_taken_off_keeps_its_table_and_a_new_one_is_loaded() {
+    let site = site("objects").await;
+    let _operator = site.operator(&[]).await;
+    site.apply().await;
+    site.until_condition("Ready", "True/UpToDate").await;
+    site.patch(json!({"spec": {"objects": [{"name": "Contact"}, {"name": "User"}]}}))
+        .await;
+    let status = site
+        .until("the new object is live", |status| {
+            status.observed_generation == Some(2) && condition(status, "Ready") == "True/UpToDate"
+        })
+        .await;
+    let names: Vec<&str> = status.objects.iter().map(|object| object.name.as_str()).collect();
+    assert_eq!(names, ["Contact", "User"]);
+    assert_eq!(status.retired_tables, ["account"]);
+    assert_eq!(count(&site, "account").await, 40);
+    assert!(site.events().await.contains(&"ObjectRemoved".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn held_deletes_wait_for_the_annotation_with_their_token() {
+    let site = site("guard").await;
+    let _operator = site.operator(&[]).await;
+    site.apply().await;
+    site.until_condition("Ready", "True/UpToDate").await;
+    for number in 0..150 {
+        let id = site.stage.org.id("Contact", number).unwrap();
+        site.stage.org.delete("Contact", &id).unwrap();
+    }
+    site.patch(json!({"spec": {"trigger": {"manual": "1"}}})).await;
+    let status = site.until_condition("Ready", "False/DeleteGuard").await;
+    let held = status.objects[0].held_deletes.clone().unwrap();
+    assert_eq!(held.count, 150);
+    assert_eq!(count(&site, "contact").await, 300);
+    let confirm = format!("Contact={}", held.token);
+    site.patch(json!({"metadata": {"annotations": {"salesforce-replicator.io/confirm-deletes": confirm}}}))
+        .await;
+    site.until_condition("Ready", "True/UpToDate").await;
+    assert_eq!(count(&site, "contact").await, 150);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_stay_or_go_with_the_resource_as_the_policy_says() {
+    let site = site("deletion").await;
+    let operator = site.operator(&[]).await;
+    site.apply().await;
+    site.until_condition("Ready", "True/UpToDate").await;
+    assert_eq!(site.resource().await.metadata.finalizers, None);
+    site.api()
+        .delete("crm", &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
+    let crm = r#"replicator="crm""#;
+    until("the series are gone", async || !operator.metrics().await.contains(crm)).await;
+    assert_eq!(count(&site, "contact").await, 300);
+
+    site.apply().await;
+    site.patch(json!({"spec": {"deletionPolicy": "Delete"}})).await;
+    site.until_condition("Ready", "True/UpToDate").await;
+    let finalizers = site.resource().await.metadata.finalizers.unwrap_or_default();
+    assert_eq!(finalizers, ["salesforce-replicator.io/cleanup"]);
+    site.api()
+        .delete("crm", &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
+    until("the resource is gone", async || {
+        site.api().get_opt("crm").await.unwrap().is_none()
+    })
+    .await;
+    let tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'salesforce'";
+    assert_eq!(site.stage.database().query(tables).await[0][0].as_deref(), Some("0"));
+    assert!(site.events().await.contains(&"TablesDropped".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_whose_database_is_gone_for_good_is_let_go_by_the_annotation() {
+    let mut site = site("skip").await;
+    site.stage.resource.more += "  deletionPolicy: Delete\n";
+    let _operator = site.operator(&[]).await;
+    site.apply().await;
+    site.until_condition("Ready", "True/UpToDate").await;
+    site.set_secret("database", json!({"url": "postgres://nobody:x@127.0.0.1:1/nothing"}))
+        .await;
+    site.api()
+        .delete("crm", &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
+    until("cleanup has failed", async || {
+        site.events().await.contains(&"CleanupFailed".to_owned())
+    })
+    .await;
+    site.patch(json!({"metadata": {"annotations": {"salesforce-replicator.io/skip-cleanup": "true"}}}))
+        .await;
+    until("the resource is gone", async || {
+        site.api().get_opt("crm").await.unwrap().is_none()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_without_its_definition_waits_and_says_so() {
+    let plane = e2e::control_plane::ControlPlane::start().await;
+    let definition = ["delete", "crd", "salesforcereplicators.salesforce-replicator.io"];
+    assert_eq!(plane.admin().kubectl(&definition).await.code, Some(0));
+    let group = format!("{}/{}", crds::GROUP, crds::VERSION);
+    until("it is not served any more", async || {
+        plane.client().list_api_group_resources(&group).await.is_err()
+    })
+    .await;
+    let namespace = plane.namespace("waits").await;
+    let user = plane
+        .operator(&namespace, e2e::control_plane::rights::Scope::Cluster)
+        .await;
+    let folder = tempfile::tempdir().unwrap();
+    let operator = e2e::operator::Operator::start(&user, folder.path(), &["--lease-namespace", &namespace]).await;
+    let mut answer = (0, String::new());
+    until("it says what is missing", async || {
+        answer = operator.get("/readyz").await;
+        answer.1.contains("CustomResourceDefinition")
+    })
+    .await;
+    assert_eq!(answer.0, 503);
+    assert_eq!(operator.get("/livez").await.0, 200);
+    plane.install_definition().await;
+    until("it is ready", async || operator.get("/readyz").await.0 == 200).await;
+}
