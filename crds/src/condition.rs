@@ -2,9 +2,36 @@
 
 use std::fmt;
 
-/// Types of conditions, in the order in which the status lists them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ConditionType {
+macro_rules! conditions {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// Types of conditions, in the order in which the status lists them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum ConditionType {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl ConditionType {
+            /// All of them, in the order of the status.
+            pub const ALL: [Self; [$(stringify!($name)),+].len()] = [$(Self::$name),+];
+
+            /// As it stands in `status.conditions[].type`.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+
+            /// What it says where it is true, as a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$name => concat!($($doc),+).trim_ascii(),)+
+                }
+            }
+        }
+    };
+}
+
+conditions! {
     /// The spec is accepted and the last run of every object succeeded in time.
     Ready,
     /// A run is in progress.
@@ -17,30 +44,6 @@ pub enum ConditionType {
     Degraded,
     /// `spec.suspend` is in effect.
     Suspended,
-}
-
-impl ConditionType {
-    /// All of them, in the order of the status.
-    pub const ALL: [Self; 6] = [
-        Self::Ready,
-        Self::Synchronizing,
-        Self::CredentialsValid,
-        Self::DestinationReady,
-        Self::Degraded,
-        Self::Suspended,
-    ];
-
-    /// As it stands in `status.conditions[].type`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "Ready",
-            Self::Synchronizing => "Synchronizing",
-            Self::CredentialsValid => "CredentialsValid",
-            Self::DestinationReady => "DestinationReady",
-            Self::Degraded => "Degraded",
-            Self::Suspended => "Suspended",
-        }
-    }
 }
 
 impl fmt::Display for ConditionType {

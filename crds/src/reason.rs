@@ -7,21 +7,31 @@
 use std::{fmt, str::FromStr};
 
 macro_rules! reasons {
-    ($($(#[$doc:meta])+ $name:ident,)+) => {
+    ($($group:literal { $($(#[doc = $doc:literal])+ $name:ident,)+ })+) => {
         /// Why a condition is as it is; event reasons and metric labels are the same words.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Reason {
-            $($(#[$doc])+ $name,)+
+            $($($(#[doc = $doc])+ $name,)+)+
         }
 
         impl Reason {
             /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+            pub const ALL: &'static [Self] = &[$($(Self::$name,)+)+];
+
+            /// All of them, by what they are about.
+            pub const GROUPS: &'static [(&'static str, &'static [Self])] = &[$(($group, &[$(Self::$name,)+]),)+];
 
             /// The CamelCase word.
             pub fn as_str(self) -> &'static str {
                 match self {
-                    $(Self::$name => stringify!($name),)+
+                    $($(Self::$name => stringify!($name),)+)+
+                }
+            }
+
+            /// What it says, as a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self {
+                    $($(Self::$name => concat!($($doc),+).trim_ascii(),)+)+
                 }
             }
         }
@@ -29,171 +39,172 @@ macro_rules! reasons {
 }
 
 reasons! {
-    // What is well.
-    /// Every object was replicated in time.
-    UpToDate,
-    /// The last login worked.
-    Authenticated,
-    /// The tables are as planned.
-    Applied,
-    /// Nothing is wrong.
-    AsExpected,
-
-    // What goes on.
-    /// Nothing is known yet.
-    Pending,
-    /// A first load is under way; tables are partial.
-    InitialRun,
-    /// Columns, conditions or tables changed, and the rows are being brought to it.
-    PlanChanged,
-    /// A run is in progress.
-    RunInProgress,
-    /// The next run is due by interval or schedule.
-    WaitingForSchedule,
-    /// A new value of `spec.trigger.manual` is awaited.
-    WaitingForManual,
-    /// A failed run is tried again after a pause.
-    BackingOff,
-    /// `spec.suspend` is true.
-    Suspended,
-    /// `spec.suspend` was set, and a run in progress ends.
-    Requested,
-    /// `spec.suspend` is in effect.
-    Active,
-
-    // What the resource asks for.
-    /// The resource asks for what does not exist or contradicts itself.
-    InvalidSpec,
-    /// The cron line or the time zone is not one.
-    InvalidSchedule,
-    /// The resource asks for what this version does not do.
-    NotServed,
-    /// A field of the spec is not visible any more.
-    FieldMissing,
-    /// Salesforce does not have a field, or hides it from the user.
-    InvalidField,
-    /// Salesforce does not have an object, or hides it from the user.
-    InvalidObject,
-    /// Salesforce does not understand a query.
-    InvalidQuery,
-    /// The way to Salesforce is not usable as it stands in the resource.
-    InvalidConnection,
-
-    // Credentials.
-    /// Credentials are missing.
-    CredentialsMissing,
-    /// The Secret does not exist.
-    SecretNotFound,
-    /// The Secret lacks a key.
-    KeyMissing,
-    /// Salesforce refused the login.
-    LoginRejected,
-    /// User, password or token are wrong.
-    InvalidCredentials,
-    /// The password has expired.
-    PasswordExpired,
-    /// Logging in waits after a refusal, so that the user is not locked out.
-    LoginPaused,
-    /// The way of logging in will be retired.
-    LoginRetiring,
-    /// The org does not accept logins with a password over SOAP.
-    SoapLoginUnavailable,
-    /// The user lacks a right in Salesforce.
-    AccessDenied,
-
-    // Salesforce.
-    /// Salesforce cannot be reached, or does not answer.
-    SourceUnreachable,
-    /// Salesforce does not answer at the moment.
-    SalesforceUnavailable,
-    /// The org is locked, disabled or in maintenance.
-    OrgUnavailable,
-    /// The host's certificate is not trusted.
-    CertificateNotTrusted,
-    /// Salesforce answered with an error of its own.
-    SalesforceFault,
-    /// An answer is larger than this program holds.
-    ResponseTooLarge,
-    /// An answer cannot be read.
-    UnreadableAnswer,
-    /// An answer is not one to the question.
-    UnexpectedAnswer,
-    /// The session ended and could not be renewed.
-    SessionLost,
-    /// A query took longer than Salesforce allows.
-    QueryTimeout,
-    /// A query's locator is dead; the query begins anew.
-    QueryLocatorExpired,
-    /// Salesforce does not list changes of so long ago, or so many.
-    ReplicationWindow,
-    /// The org's API calls are used up.
-    QuotaExhausted,
-    /// The org's API calls are nearly used up.
-    QuotaNear,
-    /// Rows of the org are invisible to the user.
-    PartialVisibility,
-
-    // The destination.
-    /// The database cannot be reached.
-    DestinationUnreachable,
-    /// The connection to the database failed.
-    ConnectionFailed,
-    /// The database refused a right.
-    PermissionDenied,
-    /// The database refused user or password.
-    DatabaseCredentials,
-    /// The database does not answer at the moment.
-    DatabaseUnavailable,
-    /// The database answered with an error.
-    DatabaseError,
-    /// Tables could not be made or changed.
-    MigrationFailed,
-    /// Tables or state belong to somebody else, or are not as planned.
-    SchemaConflict,
-    /// A column that should change is used by somebody's view.
-    ColumnInUse,
-    /// Another process replicates the object.
-    Fenced,
-
-    // Runs.
-    /// Some objects failed.
-    ObjectsFailing,
-    /// A run failed.
-    RunFailed,
-    /// A run panicked.
-    RunPanicked,
-    /// A run was cancelled.
-    Cancelled,
-    /// The last success is too long ago.
-    Stale,
-    /// Deletes are held until somebody confirms them.
-    DeleteGuard,
-    /// Values do not fit their columns.
-    RowsRejected,
-    /// A defect of this program.
-    InternalError,
-
-    // What happened, as events tell it.
-    /// A first load is complete.
-    InitialRunCompleted,
-    /// Runs work again.
-    RunRecovered,
-    /// A manual run is complete.
-    ManualRunCompleted,
-    /// Fields or types changed in Salesforce.
-    SchemaChanged,
-    /// A Secret changed and was read anew.
-    CredentialsRotated,
-    /// Credentials do not work.
-    CredentialsInvalid,
-    /// The replicator runs again.
-    Resumed,
-    /// An object left the spec.
-    ObjectRemoved,
-    /// Tables were dropped with the resource.
-    TablesDropped,
-    /// Tables could not be dropped with the resource.
-    CleanupFailed,
+    "What is well" {
+        /// Every object was replicated in time.
+        UpToDate,
+        /// The last login worked.
+        Authenticated,
+        /// The tables are as planned.
+        Applied,
+        /// Nothing is wrong.
+        AsExpected,
+    }
+    "What goes on" {
+        /// Nothing is known yet.
+        Pending,
+        /// A first load is under way; tables are partial.
+        InitialRun,
+        /// Columns, conditions or tables changed, and the rows are being brought to it.
+        PlanChanged,
+        /// A run is in progress.
+        RunInProgress,
+        /// The next run is due by interval or schedule.
+        WaitingForSchedule,
+        /// A new value of `spec.trigger.manual` is awaited.
+        WaitingForManual,
+        /// A failed run is tried again after a pause.
+        BackingOff,
+        /// `spec.suspend` is true.
+        Suspended,
+        /// `spec.suspend` was set, and a run in progress ends.
+        Requested,
+        /// `spec.suspend` is in effect.
+        Active,
+    }
+    "What the resource asks for" {
+        /// The resource asks for what does not exist or contradicts itself.
+        InvalidSpec,
+        /// The cron line or the time zone is not one.
+        InvalidSchedule,
+        /// The resource asks for what this version does not do.
+        NotServed,
+        /// A field of the spec is not visible any more.
+        FieldMissing,
+        /// Salesforce does not have a field, or hides it from the user.
+        InvalidField,
+        /// Salesforce does not have an object, or hides it from the user.
+        InvalidObject,
+        /// Salesforce does not understand a query.
+        InvalidQuery,
+        /// The way to Salesforce is not usable as it stands in the resource.
+        InvalidConnection,
+    }
+    "Credentials" {
+        /// Credentials are missing.
+        CredentialsMissing,
+        /// The Secret does not exist.
+        SecretNotFound,
+        /// The Secret lacks a key.
+        KeyMissing,
+        /// Salesforce refused the login.
+        LoginRejected,
+        /// User, password or token are wrong.
+        InvalidCredentials,
+        /// The password has expired.
+        PasswordExpired,
+        /// Logging in waits after a refusal, so that the user is not locked out.
+        LoginPaused,
+        /// The way of logging in will be retired.
+        LoginRetiring,
+        /// The org does not accept logins with a password over SOAP.
+        SoapLoginUnavailable,
+        /// The user lacks a right in Salesforce.
+        AccessDenied,
+    }
+    "Salesforce" {
+        /// Salesforce cannot be reached, or does not answer.
+        SourceUnreachable,
+        /// Salesforce does not answer at the moment.
+        SalesforceUnavailable,
+        /// The org is locked, disabled or in maintenance.
+        OrgUnavailable,
+        /// The host's certificate is not trusted.
+        CertificateNotTrusted,
+        /// Salesforce answered with an error of its own.
+        SalesforceFault,
+        /// An answer is larger than this program holds.
+        ResponseTooLarge,
+        /// An answer cannot be read.
+        UnreadableAnswer,
+        /// An answer is not one to the question.
+        UnexpectedAnswer,
+        /// The session ended and could not be renewed.
+        SessionLost,
+        /// A query took longer than Salesforce allows.
+        QueryTimeout,
+        /// A query's locator is dead; the query begins anew.
+        QueryLocatorExpired,
+        /// Salesforce does not list changes of so long ago, or so many.
+        ReplicationWindow,
+        /// The org's API calls are used up.
+        QuotaExhausted,
+        /// The org's API calls are nearly used up.
+        QuotaNear,
+        /// Rows of the org are invisible to the user.
+        PartialVisibility,
+    }
+    "The destination" {
+        /// The database cannot be reached.
+        DestinationUnreachable,
+        /// The connection to the database failed.
+        ConnectionFailed,
+        /// The database refused a right.
+        PermissionDenied,
+        /// The database refused user or password.
+        DatabaseCredentials,
+        /// The database does not answer at the moment.
+        DatabaseUnavailable,
+        /// The database answered with an error.
+        DatabaseError,
+        /// Tables could not be made or changed.
+        MigrationFailed,
+        /// Tables or state belong to somebody else, or are not as planned.
+        SchemaConflict,
+        /// A column that should change is used by somebody's view.
+        ColumnInUse,
+        /// Another process replicates the object.
+        Fenced,
+    }
+    "Runs" {
+        /// Some objects failed.
+        ObjectsFailing,
+        /// A run failed.
+        RunFailed,
+        /// A run panicked.
+        RunPanicked,
+        /// A run was cancelled.
+        Cancelled,
+        /// The last success is too long ago.
+        Stale,
+        /// Deletes are held until somebody confirms them.
+        DeleteGuard,
+        /// Values do not fit their columns.
+        RowsRejected,
+        /// A defect of this program.
+        InternalError,
+    }
+    "What happened, as events tell it" {
+        /// A first load is complete.
+        InitialRunCompleted,
+        /// Runs work again.
+        RunRecovered,
+        /// A manual run is complete.
+        ManualRunCompleted,
+        /// Fields or types changed in Salesforce.
+        SchemaChanged,
+        /// A Secret changed and was read anew.
+        CredentialsRotated,
+        /// Credentials do not work.
+        CredentialsInvalid,
+        /// The replicator runs again.
+        Resumed,
+        /// An object left the spec.
+        ObjectRemoved,
+        /// Tables were dropped with the resource.
+        TablesDropped,
+        /// Tables could not be dropped with the resource.
+        CleanupFailed,
+    }
 }
 
 impl fmt::Display for Reason {
@@ -244,6 +255,27 @@ mod tests {
             );
             assert!(word.len() <= 128, "{word}");
         }
+    }
+
+    #[test]
+    fn each_reason_has_a_sentence_and_a_group() {
+        for reason in Reason::ALL {
+            let meaning = reason.meaning();
+            assert!(
+                meaning.ends_with('.') && meaning == meaning.trim() && !meaning.contains("  "),
+                "{reason}: {meaning}"
+            );
+        }
+        let grouped: Vec<_> = Reason::GROUPS
+            .iter()
+            .flat_map(|(_, reasons)| *reasons)
+            .copied()
+            .collect();
+        assert_eq!(grouped, Reason::ALL);
+        assert_eq!(
+            Reason::DeleteGuard.meaning(),
+            "Deletes are held until somebody confirms them."
+        );
     }
 
     #[test]

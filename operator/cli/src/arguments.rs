@@ -141,6 +141,20 @@ pub(crate) enum Command {
                             salesforce-replicator crd | kubectl apply --server-side -f -\n  \
                             salesforce-replicator crd -o json | jq '.spec.names'")]
     Crd,
+    /// List every metric of the operator: name, type, labels, meaning
+    #[command(after_help = "Examples:\n  \
+                            salesforce-replicator metrics\n  \
+                            salesforce-replicator metrics -o json | jq -r '.metrics[].name'")]
+    Metrics,
+    /// Print a page of the documentation that is made from the code, as Markdown
+    #[command(
+        hide = true,
+        after_help = "Examples:\n  salesforce-replicator reference conditions > docs/conditions.md"
+    )]
+    Reference {
+        /// The page.
+        page: Page,
+    },
     /// Print a completion script for a shell
     #[command(after_help = "Examples:\n  \
                             source <(salesforce-replicator completions bash)\n  \
@@ -149,6 +163,15 @@ pub(crate) enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// Pages of the documentation that are made from the code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Page {
+    /// What is exported for Prometheus.
+    Metrics,
+    /// What the status says.
+    Conditions,
 }
 
 /// Which resource.

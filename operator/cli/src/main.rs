@@ -78,6 +78,8 @@ fn execute(Arguments { command, global }: Arguments) -> Result<Exit, Failure> {
         | Command::Check(_)
         | Command::Init(_)
         | Command::Crd
+        | Command::Metrics
+        | Command::Reference { .. }
         | Command::Completions { .. } => Voice::Quiet,
     };
     logging::start(&global, voice, &context.bars);
@@ -89,6 +91,11 @@ fn execute(Arguments { command, global }: Arguments) -> Result<Exit, Failure> {
             };
             Printer::text(&printed).map(|()| Exit::Success)
         }
+        Command::Metrics => command::metrics::metrics(&context),
+        Command::Reference { .. } if global.output != Format::Text => Err(Failure::Usage(
+            "the pages are Markdown and have no other form: leave --output away".to_owned(),
+        )),
+        Command::Reference { page } => Printer::text(&command::reference::page(page)).map(|()| Exit::Success),
         Command::Completions { .. } if global.output != Format::Text => Err(Failure::Usage(
             "completions are a script for a shell: they have no other form, leave --output away".to_owned(),
         )),

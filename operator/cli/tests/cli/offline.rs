@@ -172,9 +172,42 @@ async fn the_crd_is_the_file_of_the_repository() {
 }
 
 #[tokio::test]
+async fn metrics_are_listed_for_people_and_for_programs() {
+    let text = Desk::new().run(&["metrics"]).await.ended(0).stdout;
+    assert!(text.starts_with("NAME "), "{text}");
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("salesforce_replicator_object_rows_total "))
+        .unwrap();
+    for words in [
+        "counter",
+        "replicator_namespace, replicator, object, operation",
+        "upserted",
+    ] {
+        assert!(line.contains(words), "{line}");
+    }
+    let json = Desk::new().run(&["metrics", "-o", "json"]).await.ended(0).json();
+    let metrics = json["metrics"].as_array().unwrap();
+    assert_eq!(metrics.len(), text.lines().count() - 1);
+    assert_eq!(metrics[1]["name"], "salesforce_replicator_leader");
+    assert_eq!(metrics[1]["type"], "gauge");
+    assert_eq!(metrics[1]["labels"], serde_json::json!([]));
+}
+
+#[tokio::test]
+async fn the_pages_made_from_the_code_are_the_files_of_the_repository() {
+    for page in ["metrics", "conditions"] {
+        let file = format!("{}/../../docs/{page}.md", env!("CARGO_MANIFEST_DIR"));
+        let printed = Desk::new().run(&["reference", page]).await.ended(0).stdout;
+        assert_eq!(printed, std::fs::read_to_string(file).unwrap());
+    }
+}
+
+#[tokio::test]
 async fn what_would_be_ignored_is_a_usage_error() {
     for arguments in [
         &["completions", "bash", "-o", "json"] as &[&str],
+        &["reference", "metrics", "-o", "json"],
         &["objects", "--username", "ann", "--secrets", "."],
     ] {
         let finished = Desk::new().run(arguments).await.ended(2);
