@@ -12,6 +12,8 @@
 //! file, a folder, the environment, a Kubernetes API server) is the business of whoever calls. Their values go from there
 //! into the types of the client and the driver, and nowhere else.
 
+mod vanished;
+
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 use crds::{Connection, SalesforceReplicatorSpec, Sqlite as SqliteSpec};
@@ -67,6 +69,8 @@ pub struct Options {
 /// A resource that is logged in, planned and connected.
 #[derive(Debug)]
 pub struct Session {
+    /// What the plan is made from.
+    spec: Arc<SalesforceReplicatorSpec>,
     org: OrgInfo,
     client: Client,
     retries: Retries,
@@ -238,6 +242,7 @@ impl Session {
             })),
         };
         Ok(Self {
+            spec: Arc::new(spec.clone()),
             org,
             client,
             retries,
@@ -270,6 +275,7 @@ impl Session {
         }
         self.plan = plan;
         self.visibility = visibility;
+        self.spec = Arc::new(spec.clone());
         Ok(())
     }
 
@@ -382,8 +388,14 @@ impl Session {
         preview::read(&self.client, plan, rows).await
     }
 
-    /// Runs each object once: see [`Replicator::tick`].
+    /// Runs each object once: see [`Replicator::tick`]. Where a run failed for a field or an object that the org does not have
+    /// any more, the plan is made again, and the run with it. Dropped meanwhile, it loses reports, and nothing else.
     pub async fn tick(&mut self, request: &TickRequest, cancel: &CancellationToken) -> TickReport {
+        let report = self.tick_once(request, cancel).await;
+        Box::pin(self.go_on(report, request, cancel)).await
+    }
+
+    async fn tick_once(&mut self, request: &TickRequest, cancel: &CancellationToken) -> TickReport {
         match &mut self.engine {
             Engine::Postgres(replicator) => Box::pin(replicator.tick(request, cancel)).await,
             Engine::Sqlite(replicator) => Box::pin(replicator.tick(request, cancel)).await,
