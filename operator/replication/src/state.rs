@@ -61,6 +61,15 @@ impl Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Epoch(pub i64);
 
+impl Epoch {
+    /// The first one of a state that is made at this moment, in microseconds. A state that was forgotten (retired, purged) takes
+    /// its count with it: if the next one began at the same number, a writer that stalled in the former life would be
+    /// let in by the new one.
+    pub fn first(at: Timestamp) -> Self {
+        Self(at.as_microsecond().max(1))
+    }
+}
+
 /// One row of `_replication_state`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {

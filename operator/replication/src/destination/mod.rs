@@ -56,7 +56,8 @@
 //! holds where only deletes are held that were held before.
 //!
 //! **One writer.** `read_state` remembers the epoch it read. The first commit (or `create`, but never `touch`) claims the
-//! object: it makes the epoch one higher where it is still the one read. Each commit takes the object's lock (PostgreSQL:
+//! object: it makes the epoch one higher where it is still the one read, or, where there is no state, begins with one that no
+//! former state of the object had ([`Epoch::first`](crate::state::Epoch::first)). Each commit takes the object's lock (PostgreSQL:
 //! an advisory one, since locking a row writes; SQLite: the file's) and compares, just before merging. Whoever finds another
 //! epoch gets [`Error::Fenced`](crate::Error::Fenced), nothing is written.
 //!

@@ -217,6 +217,7 @@ macro_rules! contract_suite {
                 rows_of_any_org_go,
                 what_is_open_is_fenced,
                 a_segment_under_way_is_fenced,
+                a_writer_of_a_former_life_is_fenced_in_the_next,
                 a_table_that_a_view_reads_stays,
                 state_tables_that_a_view_reads_stay,
                 what_is_not_ours_any_more_is_left_alone,

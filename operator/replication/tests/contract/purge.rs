@@ -268,6 +268,30 @@ pub(crate) async fn a_table_that_a_view_reads_stays<H: Harness>() {
     assert_eq!(harness.relations().await, ["unrelated"]);
 }
 
+/// "... or, where there is no state, begins with one that no former state of the object had."
+pub(crate) async fn a_writer_of_a_former_life_is_fenced_in_the_next<H: Harness>() {
+    let harness = H::start().await;
+    let plan = contact(Deletes::Remove);
+    let mut stalled = filled(&harness, &plan, owner()).await;
+    assert_eq!(harness.destination().purge(OURS).await.unwrap(), purged(&["contact"]));
+
+    harness.destination().prepare().await.unwrap();
+    let mut next = open(&harness.destination(), &plan).await;
+    next.create(&checkpoint(30), moment(30)).await.unwrap();
+    assert_fenced(&MERGE.write(&mut stalled, &[Row::new(3, 6).name("Stalled")]).await);
+    stalled.rollback().await.unwrap();
+    assert_fenced(&stalled.touch(&checkpoint(31), moment(31)).await);
+    assert_eq!(names(&harness, &plan).await, [""; 0]);
+    MERGE.write(&mut next, &[Row::new(1, 6)]).await.unwrap();
+
+    // The same where the object was retired and is taken back.
+    let mut stalled = next;
+    harness.destination().retire(&owner(), &[], moment(40)).await.unwrap();
+    let mut next = open(&harness.destination(), &plan).await;
+    next.create(&checkpoint(50), moment(50)).await.unwrap();
+    assert_fenced(&MERGE.write(&mut stalled, &[Row::new(1, 7).name("Stalled")]).await);
+}
+
 /// The same for what shows how fresh the tables are.
 pub(crate) async fn state_tables_that_a_view_reads_stay<H: Harness>() {
     let harness = H::start().await;

@@ -198,7 +198,7 @@ pub(super) async fn write(
     let (next, query) = match known {
         Known::Nothing => return Err(Error::Internal("a write before the state was read".to_owned())),
         Known::Overtaken => return Err(fenced(context)),
-        Known::Absent => (Epoch(1), query.bind(organization_id)),
+        Known::Absent => (Epoch::first(at), query.bind(organization_id)),
         Known::At { epoch, claimed } => (next_epoch(epoch, claimed), query.bind(epoch.0)),
     };
     let query = query

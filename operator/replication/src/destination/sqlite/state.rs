@@ -261,12 +261,13 @@ impl Session {
         })
     }
 
-    /// The first write claims: it makes the epoch one higher where it is still the one read, or inserts the first.
+    /// The first write claims: it makes the epoch one higher where it is still the one read, or inserts the first, which no
+    /// former life of the object had.
     fn write_state_on(&self, connection: &Connection, write: &Write<'_>) -> Result<Knowledge> {
         let failed = |error| self.failure(&format!("write the state of {}", self.plan.object), error);
         let (known, epoch) = match self.knowledge {
             Knowledge::NotRead => return Err(self.unread()),
-            Knowledge::Read(None) => (None, 1),
+            Knowledge::Read(None) => (None, Epoch::first(write.at).0),
             Knowledge::Read(Some(epoch)) => (Some(epoch), epoch.saturating_add(1)),
             Knowledge::Claimed(epoch) => (Some(epoch), epoch),
         };
