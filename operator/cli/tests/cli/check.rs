@@ -226,7 +226,7 @@ async fn a_check_has_a_stable_shape_for_programs() {
         .unwrap();
     assert_eq!(
         (&problem["subject"], &problem["reason"]),
-        (&"Contcat".into(), &"InvalidSpec".into())
+        (&"Contcat".into(), &"InvalidObject".into())
     );
     let members: Vec<&String> = problem.as_object().unwrap().keys().collect();
     assert_eq!(members.len(), 4, "{members:?}");
