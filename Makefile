@@ -28,8 +28,9 @@ simulator: ## run a simulated Salesforce org on port 8900 until Ctrl-C
 build: ## the one binary, optimised: target/release/salesforce-replicator
 	$(CARGO) build --release --package cli
 
-install: ## build it and put it on cargo's path
+install: ## build it and put it on cargo's path, with the kubectl plugin sfr
 	$(CARGO) install --locked --path operator/cli
+	ln -sf salesforce-replicator "$${CARGO_INSTALL_ROOT:-$${CARGO_HOME:-$$HOME/.cargo}}/bin/kubectl-sfr"
 
 ##@ Check
 

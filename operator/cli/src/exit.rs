@@ -136,6 +136,35 @@ impl Exit {
         }
     }
 
+    /// What an error of the Kubernetes API server means.
+    pub(crate) fn of_kubernetes(error: &kube::Error) -> Self {
+        let code = if let kube::Error::Api(status) = error {
+            status.code
+        } else {
+            0
+        };
+        match code {
+            401 | 403 => Self::Credentials,
+            400..500 => Self::Invalid,
+            _ if matches!(error, kube::Error::Auth(_)) => Self::Credentials,
+            _ => Self::Defect,
+        }
+    }
+
+    /// What the reason means for which a replicator is not ready. Data that is on its way, or old, is no failure.
+    pub(crate) fn of_not_ready(reason: &str) -> Self {
+        match reason.parse() {
+            Ok(Reason::InvalidSpec | Reason::InvalidSchedule | Reason::NotServed) => Self::Invalid,
+            Ok(Reason::CredentialsMissing | Reason::LoginRejected) => Self::Credentials,
+            Ok(Reason::SourceUnreachable | Reason::QuotaExhausted) => Self::Salesforce,
+            Ok(Reason::DestinationUnreachable | Reason::SchemaConflict | Reason::RowsRejected) => Self::Destination,
+            Ok(Reason::ObjectsFailing | Reason::RunFailed) => Self::SomeFailed,
+            Ok(Reason::DeleteGuard) => Self::DeletesHeld,
+            Ok(Reason::RunPanicked | Reason::InternalError) => Self::Defect,
+            _ => Self::Success,
+        }
+    }
+
     /// What a kind and a reason mean. A reason that is not in the list says nothing, and the kind decides.
     fn of_kind(kind: ErrorKind, reason: &str) -> Self {
         match reason.parse() {

@@ -33,6 +33,13 @@ pub(crate) enum Failure {
     Engine(replication::Error),
     /// What Salesforce's client says.
     Salesforce(salesforce::Error),
+    /// The Kubernetes API server, or the way to it.
+    Kubernetes {
+        /// What was being done, to which resource.
+        doing: String,
+        /// What came of it.
+        source: Box<kube::Error>,
+    },
     /// What ended the operator.
     Operator(controller::Error),
     /// Standard output cannot be written.
@@ -52,6 +59,7 @@ impl Failure {
             Self::Secrets(_) => Exit::Credentials,
             Self::Engine(error) => Exit::of(error),
             Self::Salesforce(error) => Exit::of_salesforce(error),
+            Self::Kubernetes { source, .. } => Exit::of_kubernetes(source),
             Self::Operator(_) | Self::Output(_) | Self::Defect(_) => Exit::Defect,
         }
     }
@@ -81,6 +89,13 @@ impl fmt::Display for Failure {
             },
             Self::Engine(error) => f.write_str(&error.message()),
             Self::Salesforce(error) => f.write_str(&error.message()),
+            Self::Kubernetes { doing, source } => {
+                if let kube::Error::Api(status) = source.as_ref() {
+                    write!(f, "{doing}: {}", status.message)
+                } else {
+                    write!(f, "{doing}: {source}")
+                }
+            }
             Self::Operator(error) => write!(f, "{error}"),
             Self::Output(source) => write!(f, "standard output cannot be written: {source}"),
             Self::Defect(text) => write!(f, "a defect of this program: {text}; please report it"),

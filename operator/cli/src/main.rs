@@ -10,6 +10,7 @@ mod documents;
 mod exit;
 mod failure;
 mod logging;
+mod plugin;
 mod printer;
 mod progress;
 mod secrets;
@@ -18,7 +19,7 @@ mod stop;
 mod ticks;
 mod tree;
 
-use std::{process::ExitCode, time::Duration};
+use std::{env, process::ExitCode, time::Duration};
 
 use clap::{CommandFactory, Parser};
 use indicatif::MultiProgress;
@@ -37,8 +38,14 @@ use crate::{
 const SHUTDOWN: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
-        Ok(arguments) => arguments,
+    let is_plugin = env::args_os().next().is_some_and(|program| plugin::is_called(&program));
+    let done = if is_plugin {
+        plugin::arguments::Arguments::try_parse().map(execute_plugin)
+    } else {
+        Arguments::try_parse().map(execute)
+    };
+    let done = match done {
+        Ok(done) => done,
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
             // Help that cannot be written is nobody's to hear.
@@ -46,13 +53,25 @@ fn main() -> ExitCode {
             return exit.into();
         }
     };
-    match execute(arguments) {
+    match done {
         Ok(exit) => exit.into(),
         Err(failure) => {
             Printer::failure(&failure);
             failure.exit().into()
         }
     }
+}
+
+fn execute_plugin(arguments: plugin::arguments::Arguments) -> Result<Exit, Failure> {
+    let bars = MultiProgress::new();
+    let context = Context {
+        printer: Printer::new(arguments.output, bars.clone()),
+        // It asks no org.
+        allow_http: AllowHttp::LoopbackOnly,
+        clock: SystemClock::shared(),
+        bars,
+    };
+    block_on(Box::pin(plugin::execute(arguments, &context)))
 }
 
 fn execute(Arguments { command, global }: Arguments) -> Result<Exit, Failure> {

@@ -271,20 +271,11 @@ fn supervise(
         spec: Arc::new(resource.spec.clone()),
         secrets,
         adopt: annotations.get(annotation::ADOPT).cloned(),
-        confirm: confirmations(annotations.get(annotation::CONFIRM_DELETES).map_or("", String::as_str)),
+        confirm: annotation::confirmations(annotations.get(annotation::CONFIRM_DELETES).map_or("", String::as_str)),
     };
     context
         .supervisor
         .order(key, entry, order, supervisor::behind(resource));
-}
-
-/// `Contact=<token>, Account=<token>`.
-fn confirmations(text: &str) -> BTreeMap<String, String> {
-    text.split(',')
-        .filter_map(|one| one.split_once('='))
-        .map(|(object, token)| (object.trim().to_owned(), token.trim().to_owned()))
-        .filter(|(object, token)| !object.is_empty() && !token.is_empty())
-        .collect()
 }
 
 /// A resource that cannot run: its worker ends, and the status says why.

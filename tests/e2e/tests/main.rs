@@ -25,6 +25,8 @@ mod nothing_changed;
 #[cfg(test)]
 mod operator;
 #[cfg(test)]
+mod plugin;
+#[cfg(test)]
 mod readers;
 #[cfg(test)]
 mod salesforce_faults;

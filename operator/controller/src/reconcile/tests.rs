@@ -18,19 +18,3 @@ fn a_spec_is_refused_by_what_is_wrong_with_it() {
     assert_eq!(reason(&sqlite, true), None);
     assert_eq!(reason(&sqlite, false), Some(Reason::NotServed));
 }
-
-#[test]
-fn confirmations_are_read_as_a_person_writes_them() {
-    let read = |text: &str| {
-        confirmations(text)
-            .into_iter()
-            .map(|(object, token)| format!("{object}:{token}"))
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(read("Contact=7-abc"), ["Contact:7-abc"]);
-    assert_eq!(
-        read(" Contact = 7-abc , Account=1-x,"),
-        ["Account:1-x", "Contact:7-abc"]
-    );
-    assert!(read("nothing").is_empty() && read("").is_empty() && read("=x, Contact=").is_empty());
-}

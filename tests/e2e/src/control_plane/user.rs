@@ -67,6 +67,12 @@ impl User {
     /// # Panics
     /// When it cannot be started.
     pub async fn kubectl(&self, arguments: &[&str]) -> Outcome {
+        let output = self.kubectl_command(arguments).output();
+        output.await.expect("kubectl starts").into()
+    }
+
+    /// kubectl, not started yet.
+    pub fn kubectl_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.kubectl);
         command.args(arguments).env("KUBECONFIG", &self.kubeconfig);
         // What another server on this port served, or this one a moment ago, must not be remembered.
@@ -74,7 +80,7 @@ impl User {
             .env("KUBECACHEDIR", "/dev/null")
             .env("KUBERC", "off")
             .kill_on_drop(true);
-        command.output().await.expect("kubectl starts").into()
+        command
     }
 
     /// Applies the documents of a YAML text by server-side apply.
