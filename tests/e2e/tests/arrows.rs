@@ -14,7 +14,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("salesforce", &[]),
     ("replication", &["crds", "salesforce"]),
     ("controller", &["crds", "replication", "salesforce"]),
-    ("cli", &["crds", "replication", "salesforce"]),
+    ("cli", &["controller", "crds", "replication", "salesforce"]),
     ("simulator", &[]),
     ("e2e", &["simulator"]),
 ];
