@@ -16,7 +16,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("controller", &["crds", "replication", "salesforce"]),
     ("cli", &["controller", "crds", "replication", "salesforce"]),
     ("simulator", &[]),
-    ("e2e", &["simulator"]),
+    ("e2e", &["crds", "simulator"]),
 ];
 
 /// More of them in tests. The simulator is nobody's but a test's.
@@ -24,7 +24,7 @@ const ARROWS_OF_TESTS: [(&str, &[&str]); 4] = [
     ("salesforce", &["simulator"]),
     ("replication", &["simulator"]),
     ("cli", &["simulator"]),
-    ("e2e", &["crds", "replication", "salesforce"]),
+    ("e2e", &["replication", "salesforce"]),
 ];
 
 fn packages() -> Vec<Value> {
