@@ -15,9 +15,12 @@ help: ## list what can be done
 
 ##@ Try it
 
-.PHONY: demo simulator
+.PHONY: demo demo-kubernetes simulator
 demo: ## replicate a simulated org into a SQLite file, change it, replicate again, look with SQL
 	CONTACTS=$(DEMO_CONTACTS) ACCOUNTS=$(DEMO_ACCOUNTS) scripts/demo
+
+demo-kubernetes: ## the operator on a real control plane: apply a resource, watch it, see rows, events and metrics
+	CONTACTS=$(DEMO_CONTACTS) ACCOUNTS=$(DEMO_ACCOUNTS) scripts/demo-kubernetes
 
 simulator: ## run a simulated Salesforce org on port 8900 until Ctrl-C
 	$(CARGO) run --package simulator -- --port 8900 --contacts $(DEMO_CONTACTS) --accounts $(DEMO_ACCOUNTS)
