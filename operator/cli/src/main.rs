@@ -2,7 +2,7 @@
 //!
 //! What was typed ([`arguments`]) leads to a command; a command reads documents and secrets, opens a session of the
 //! engine and prints through the one [`printer`]. How the process ends is decided in one place ([`exit`]). Nothing here
-//! knows how Salesforce or a database is spoken to.
+//! knows how Salesforce or a database is spoken to. Called `kubectl-sfr`, the same binary is a [`plugin`] of kubectl.
 
 mod arguments;
 mod command;
