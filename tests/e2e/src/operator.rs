@@ -111,6 +111,34 @@ impl Operator {
         line.rsplit_once(' ')?.1.parse().ok()
     }
 
+    /// Memory in use, KiB.
+    ///
+    /// # Panics
+    /// Where the system does not tell.
+    pub fn memory(&self) -> u64 {
+        let status = self.proc("status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.expect("the system tells memory")
+    }
+
+    /// Time of CPU used, seconds.
+    ///
+    /// # Panics
+    /// Where the system does not tell.
+    pub fn cpu_seconds(&self) -> f64 {
+        let stat = self.proc("stat");
+        let fields = stat.rsplit_once(')').expect("a name in parentheses").1;
+        let ticks = fields.split_whitespace().skip(11).take(2);
+        // A hundred ticks a second on every system that Linux runs on today.
+        ticks.map(|ticks| ticks.parse::<f64>().expect("a number")).sum::<f64>() / 100.0
+    }
+
+    fn proc(&self, file: &str) -> String {
+        let process = self.child.id().expect("it runs");
+        std::fs::read_to_string(format!("/proc/{process}/{file}")).expect("the system tells")
+    }
+
     /// Sends a signal by its name.
     pub async fn signal(&self, name: &str) {
         binary::signal(&self.child, name).await;
@@ -193,13 +221,22 @@ impl Site {
 
     /// Applies the resource and its Secrets as a user would.
     pub async fn apply(&self) {
-        let mut documents = String::new();
-        for document in self.stage.resource.yaml().split("\n---\n") {
-            let with = format!("metadata: {{namespace: {}, ", self.namespace);
-            documents.push_str(&document.replacen("metadata: {", &with, 1));
-            documents.push_str("\n---\n");
-        }
-        self.plane.admin().apply(&documents).await;
+        self.plane.admin().apply(&self.documents().join("\n---\n")).await;
+    }
+
+    /// Applies the Secrets alone.
+    pub async fn secrets_only(&self) {
+        let mut documents = self.documents();
+        documents.retain(|document| document.contains("kind: Secret"));
+        self.plane.admin().apply(&documents.join("\n---\n")).await;
+    }
+
+    fn documents(&self) -> Vec<String> {
+        let with = format!("metadata: {{namespace: {}, ", self.namespace);
+        let yaml = self.stage.resource.yaml();
+        yaml.split("\n---\n")
+            .map(|document| document.replacen("metadata: {", &with, 1))
+            .collect()
     }
 
     /// The resources of the namespace.
@@ -264,8 +301,16 @@ impl Site {
     /// # Panics
     /// When it is refused.
     pub async fn patch(&self, patch: Value) {
+        self.patch_named(self.name(), patch).await;
+    }
+
+    /// The same for another resource of the namespace.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn patch_named(&self, name: &str, patch: Value) {
         let params = PatchParams::default();
-        let patched = self.api().patch(self.name(), &params, &Patch::Merge(&patch)).await;
+        let patched = self.api().patch(name, &params, &Patch::Merge(&patch)).await;
         patched.expect("the patch is taken");
     }
 

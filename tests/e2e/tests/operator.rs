@@ -5,6 +5,7 @@ mod faults;
 mod leadership;
 mod life;
 mod rights;
+mod scale;
 mod secrets;
 
 use e2e::{operator::Site, stage::empty_org};
