@@ -252,6 +252,17 @@ async fn fields_can_be_added_converted_renamed_and_removed_without_a_stamp() {
         .update_with("Contact", &id, &[("Tier__c", "17")], simulator::Stamps::Neither)
         .unwrap();
     assert_eq!(value("Tier__c").await.as_deref(), Some("17"));
+    let open = client.control.begin();
+    open.update("Contact", &id, &[("Tier__c", "18")]).unwrap();
+    let refused = [
+        client.control.rename_field("Contact", "Tier__c", "Grade__c"),
+        client.control.convert_field("Contact", "Tier__c", FieldType::Double),
+        client.control.remove_field("Contact", "Tier__c"),
+    ];
+    for refused in refused {
+        assert_eq!(refused.unwrap_err().code, "UNABLE_TO_LOCK_ROW");
+    }
+    open.roll_back().unwrap();
     client.control.rename_field("Contact", "Tier__c", "Grade__c").unwrap();
     assert_eq!(value("Grade__c").await.as_deref(), Some("17"));
     assert_eq!(

@@ -119,7 +119,7 @@ enum Performed {
     /// A listing made room, and goes on by this rest.
     Yielded(Memory, Option<Rest>),
     /// Salesforce's log does not reach back so far: a Reconcile takes the place of this Verify.
-    Beyond,
+    Beyond(Memory),
 }
 
 impl<D: Destination> Shared<D> {
@@ -580,7 +580,7 @@ impl<D: Destination> Taken<'_, D> {
                 let known = self.settle(table, memory, None, measure).await?;
                 Ok(Known { in_use, ..known })
             }
-            Performed::Yielded(..) | Performed::Beyond => {
+            Performed::Yielded(..) | Performed::Beyond(_) => {
                 Err(Error::Internal("a first run ended as a long one".to_owned()))
             }
         }
@@ -677,7 +677,8 @@ impl<D: Destination> Taken<'_, D> {
                         Err(error) => break error,
                     }
                 }
-                Ok(Performed::Beyond) => {
+                Ok(Performed::Beyond(memory)) => {
+                    known.memory = memory;
                     measure.kind = RunKind::Reconcile;
                     begin.beyond = true;
                 }
@@ -713,7 +714,7 @@ impl<D: Destination> Taken<'_, D> {
             let need = needs::of(RunKind::Incremental, &self.turn.plan, &known.memory)?;
             match self.perform(&measure, table, need, FIRST).await? {
                 Performed::Done(memory, _) => self.settle(table, memory, Some(known.clone()), &measure).await,
-                Performed::Yielded(..) | Performed::Beyond => {
+                Performed::Yielded(..) | Performed::Beyond(_) => {
                     Err(Error::Internal("an Incremental ended as a long run".to_owned()))
                 }
             }
@@ -754,7 +755,7 @@ impl<D: Destination> Taken<'_, D> {
                 .map(done),
             Need::Verify { memory, from } => Ok(match Box::pin(verify::run(&context, table, &memory, from)).await? {
                 Verified::Done(memory) => done(*memory),
-                Verified::Beyond => Performed::Beyond,
+                Verified::Beyond(memory) => Performed::Beyond(*memory),
             }),
             Need::Listing { memory, kind } => Ok(
                 match Box::pin(listing::run(&context, table, &memory, kind, begin)).await? {

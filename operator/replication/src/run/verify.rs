@@ -11,7 +11,9 @@
 //! change our linked columns.
 //!
 //! The log reaches back 30 days for changes and 15 for deletes, less where an org deletes much. What lies before is the
-//! business of Reconcile, which then takes Verify's place.
+//! business of Reconcile, which then takes Verify's place. What the log of changes does tell is settled all the same: a transaction
+//! that committed late may have written the very second in which the row was changed before, and parents change without a stamp of
+//! the child, so comparing stamps would find neither.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -38,13 +40,16 @@ pub(crate) const REACH: Duration = Duration::from_hours(15 * 24 - 1);
 /// What a window before a first query looks at: long enough for a transaction that is open to show in the answer.
 const BEFORE: Duration = Duration::from_hours(1);
 
+/// What Salesforce says of a time before its log begins.
+const BEYOND: &str = "INVALID_REPLICATION_DATE";
+
 /// How a Verify ended.
 #[derive(Debug)]
 pub(crate) enum Verified {
     /// All that the log covers is verified.
     Done(Box<Memory>),
-    /// The log does not reach back so far: a Reconcile is needed.
-    Beyond,
+    /// The log does not reach back so far: a Reconcile is needed. What the log of changes told is settled.
+    Beyond(Box<Memory>),
 }
 
 /// What the log says of a window.
@@ -52,6 +57,8 @@ struct Window {
     ids: BTreeSet<String>,
     end: Timestamp,
     covered: Timestamp,
+    /// The log of deletes does not reach back so far.
+    lacks_deletes: bool,
 }
 
 /// Verifies from `from` on.
@@ -73,15 +80,19 @@ pub(crate) async fn run<T: ObjectTable>(
     let mut checkpoint = state.checkpoint.clone();
     let mut until = from;
     let mut applies = guard.found_since.is_none();
+    let mut is_beyond = false;
     while until.duration_until(now).unsigned_abs() > SHORTEST && until < now {
         let Some(window) = read(context, context.object().as_str(), until, now, Log::Both).await? else {
-            return Ok(Verified::Beyond);
+            is_beyond = true;
+            break;
         };
+        is_beyond |= window.lacks_deletes;
         let mut covered = window.covered;
         for link in context.plan.links.iter().filter(|link| link.replicateable) {
             let parent = link.parent.as_str();
             let Some(parents) = read(context, parent, until, window.end, Log::Updated).await? else {
-                return Ok(Verified::Beyond);
+                is_beyond = true;
+                continue;
             };
             // Where the parents' window had to be cut, so is ours: the rest follows in the next round.
             covered = covered.min(parents.covered).min(parents.end);
@@ -99,12 +110,17 @@ pub(crate) async fn run<T: ObjectTable>(
             break;
         }
         until = covered;
-        if !incremental::is_frozen(state) {
+        if !is_beyond && !incremental::is_frozen(state) {
             checkpoint.verified_until = Some(until);
         }
         if covered < window.end {
             break;
         }
+    }
+    if is_beyond {
+        // What was noted as deleted is looked at again and applied by the Reconcile.
+        let known = super::remember(context, table, memory.watermark, memory.verified_until).await?;
+        return Ok(Verified::Beyond(Box::new(known)));
     }
     finish(context, table, memory, checkpoint, (until, applies, guard)).await
 }
@@ -171,17 +187,30 @@ async fn read(context: &Context<'_>, object: &str, from: Timestamp, to: Timestam
             let updated = retries.call(|| client.get_updated(object, from, end)).await?;
             let mut ids: BTreeSet<String> = updated.ids.into_iter().collect();
             let mut covered = updated.latest_date_covered;
+            let mut lacks_deletes = false;
             if log == Log::Both {
-                let deleted = retries.call(|| client.get_deleted(object, from, end)).await?;
-                covered = covered.min(deleted.latest_date_covered);
-                ids.extend(deleted.records.into_iter().map(|record| record.id));
+                match retries.call(|| client.get_deleted(object, from, end)).await {
+                    Ok(deleted) => {
+                        covered = covered.min(deleted.latest_date_covered);
+                        ids.extend(deleted.records.into_iter().map(|record| record.id));
+                    }
+                    Err(error) if error.code() == Some(BEYOND) => lacks_deletes = true,
+                    Err(error) => return Err(error),
+                }
             }
-            Ok::<_, Salesforce>((ids, covered))
+            Ok::<_, Salesforce>((ids, covered, lacks_deletes))
         };
         match answers.await {
-            Ok((ids, covered)) => return Ok(Some(Window { ids, end, covered })),
+            Ok((ids, covered, lacks_deletes)) => {
+                return Ok(Some(Window {
+                    ids,
+                    end,
+                    covered,
+                    lacks_deletes,
+                }));
+            }
             Err(error) => match error.code() {
-                Some("INVALID_REPLICATION_DATE") => return Ok(None),
+                Some(BEYOND) => return Ok(None),
                 Some("EXCEEDED_ID_LIMIT") => {
                     let half = from.duration_until(end).unsigned_abs() / 2;
                     if half <= SHORTEST {

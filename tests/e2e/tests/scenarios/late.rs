@@ -13,6 +13,7 @@ for_both!(
     changed_in_the_same_second_as_the_watermark,
     a_commit_25_minutes_late,
     a_commit_that_outlasts_a_verify,
+    a_late_commit_without_a_log_of_deletes,
     changed_twice_inside_one_verify_window,
     undeleted_after_get_deleted,
     twenty_days_suspended,
@@ -82,6 +83,29 @@ async fn a_commit_25_minutes_late(kind: Kind, name: &str) {
     let runs = good(&mut session).await;
     assert_eq!(kinds(&runs), [Incremental, Verify]);
     assert_eq!((runs[1].rows_written, runs[1].rows_deleted), (2, 1));
+    play.assert_equal(&session).await;
+}
+
+/// Comparing stamps does not find it, since the stamp was seen; the log of changes does, though that of deletes is gone.
+async fn a_late_commit_without_a_log_of_deletes(kind: Kind, name: &str) {
+    let mut play = play(kind, name).await;
+    play.consistency = verify_hourly();
+    let mut session = play.session().await;
+    good(&mut session).await;
+    let ids = play.ids("Contact");
+    play.advance(5 * MINUTE);
+    play.update("Contact", &ids[3], &[("LastName", "Seen")]);
+    let open = play.org().begin();
+    open.update("Contact", &ids[3], &[("LastName", "Late")]).unwrap();
+    good(&mut session).await;
+    assert_eq!(play.column("contact", "surname", &ids[3]).await, "Seen");
+    play.advance(25 * MINUTE);
+    open.commit().unwrap();
+    play.org().purge_delete_log("Contact").unwrap();
+    play.advance(35 * MINUTE);
+    let runs = good(&mut session).await;
+    assert_eq!(kinds(&runs)[..2], [Incremental, Reconcile]);
+    assert_eq!(play.column("contact", "surname", &ids[3]).await, "Late");
     play.assert_equal(&session).await;
 }
 

@@ -28,12 +28,7 @@ impl Store {
                 format!("{before} has generated rows and cannot be renamed"),
             ));
         }
-        if self.is_being_written(&before) {
-            return Err(WriteError::new(
-                "UNABLE_TO_LOCK_ROW",
-                format!("an open transaction has rows of {before}"),
-            ));
-        }
+        self.lock(&before)?;
         self.schema.rename_object(&before, name)?;
         let table = self.tables_mut().remove(&before).unwrap_or_default();
         self.tables_mut().insert(name.to_owned(), table);
@@ -53,6 +48,16 @@ impl Store {
         Ok(())
     }
 
+    /// What an open transaction has written would keep its values of before: nobody reshapes an object meanwhile.
+    fn lock(&self, object: &str) -> Result<(), WriteError> {
+        let name = &self.object(object)?.name;
+        if self.is_being_written(name) {
+            let message = format!("an open transaction has rows of {name}");
+            return Err(WriteError::new("UNABLE_TO_LOCK_ROW", message));
+        }
+        Ok(())
+    }
+
     /// Adds a field.
     pub(crate) fn add_field(&mut self, object: &str, field: Field) -> Result<(), WriteError> {
         Ok(self.schema.add_field(object, field)?)
@@ -60,6 +65,7 @@ impl Store {
 
     /// Removes a custom field, and its values.
     pub(crate) fn remove_field(&mut self, object: &str, field: &str) -> Result<(), WriteError> {
+        self.lock(object)?;
         let removed = self.schema.remove_field(object, field)?;
         let object = self.object(object)?.name.clone();
         self.table_mut(&object).forget_field(&removed.name);
@@ -69,6 +75,7 @@ impl Store {
 
     /// Gives a custom field another type. Values that do not fit are lost.
     pub(crate) fn convert_field(&mut self, object: &str, field: &str, field_type: FieldType) -> Result<(), WriteError> {
+        self.lock(object)?;
         self.schema.convert_field(object, field, field_type)?;
         let object = self.object(object)?.clone();
         let converted = object
@@ -92,6 +99,7 @@ impl Store {
                 format!("{object}.{field} cannot be renamed to {name}"),
             ));
         }
+        self.lock(&owner.name)?;
         if owner.field(name).is_some() {
             return Err(WriteError::new("INVALID_OPERATION", format!("{object}.{name} exists")));
         }
