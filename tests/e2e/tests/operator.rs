@@ -4,6 +4,7 @@
 mod faults;
 mod leadership;
 mod life;
+mod lines;
 mod rights;
 mod scale;
 mod secrets;
