@@ -140,6 +140,10 @@ fn block_on(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, F
         .build()
         .map_err(|error| Failure::Defect(format!("no threads: {error}")))?;
     let done = runtime.block_on(work);
-    runtime.shutdown_timeout(SHUTDOWN);
+    match &done {
+        // Another process may write by now: nothing of this one may go on, whatever it is about.
+        Err(Failure::Operator(error)) if error.is_at_once() => runtime.shutdown_background(),
+        Ok(_) | Err(_) => runtime.shutdown_timeout(SHUTDOWN),
+    }
     done
 }

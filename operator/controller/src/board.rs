@@ -53,10 +53,14 @@ impl Board {
 
 impl Observer for Board {
     fn observe(&self, object: &ObjectName, kind: RunKind, event: &Event) {
-        self.metrics.observe(object.as_str(), event);
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
         standing.observe(object.as_str(), kind, event);
+        // Series have the spec's spelling, as the status has it.
+        let name = standing.object(object.as_str()).map(|object| object.name.clone());
         drop(standing);
+        if let Some(name) = name {
+            self.metrics.observe(&name, event);
+        }
         match event {
             Event::Started | Event::Ended(_) => self.wake.wake(),
             Event::Size(_) | Event::Read(_) | Event::Committed(_) => {}

@@ -5,7 +5,10 @@
 //! The worker has ended before a table is dropped. Dropping is tried again for as long as it fails, each try bounded; a person who does
 //! not want to wait for a database that is gone for good lets the resource go by the annotation `skip-cleanup`.
 
-use std::{sync::PoisonError, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use crds::{DeletionPolicy, Reason, SalesforceReplicator, annotation};
 use kube::{
@@ -20,6 +23,7 @@ use crate::{
     Error, Result,
     events::Happening,
     reconcile::{self, Context},
+    secrets::{self, Snapshot},
     status, supervisor,
     worker::PATIENCE,
 };
@@ -127,7 +131,7 @@ pub(crate) async fn pass(resource: &SalesforceReplicator, context: &Context) -> 
         }
     }
     release(resource, context).await?;
-    context.supervisor.forget(&key).await;
+    context.supervisor.forget(&key, &entry).await;
     Ok(Action::await_change())
 }
 
@@ -137,13 +141,23 @@ async fn drop_tables(
     entry: &supervisor::Entry,
     context: &Context,
 ) -> Result<Result<Vec<String>, String>> {
-    let secrets = match reconcile::dereference(resource, entry, context).await? {
-        Ok(secrets) => secrets,
-        Err(trouble) => return Ok(Err(trouble.message)),
-    };
-    entry.memory.lock().unwrap_or_else(PoisonError::into_inner).read_for = None;
+    let (namespace, _) = supervisor::key(resource);
+    let earlier = Arc::clone(&entry.memory.lock().unwrap_or_else(PoisonError::into_inner).secrets);
+    // The database's alone; and where a namespace goes as a whole, its Secrets may go before us.
+    let mut secrets = Snapshot::new(&namespace);
+    for name in secrets::names_of_destination(&resource.spec) {
+        match reconcile::read_secret(context, &namespace, name).await? {
+            Some(secret) => secrets.insert(secret),
+            None if secrets.keep_gone(&earlier, name) => {}
+            None => {
+                return Ok(Err(format!(
+                    "Secret {namespace}/{name} does not exist; the resource refers to it"
+                )));
+            }
+        }
+    }
     let options = context.supervisor.workshop().options(&supervisor::key(resource));
-    let purged = Box::pin(connect::purge(&resource.spec, secrets.as_ref(), &options));
+    let purged = Box::pin(connect::purge(&resource.spec, &secrets, &options));
     Ok(match tokio::time::timeout(TRY, purged).await {
         Ok(Ok(purged)) => Ok(purged.tables),
         Ok(Err(error)) => Err(error.message()),

@@ -137,7 +137,8 @@ fn of(reason: Reason) -> (Side, Reason) {
     }
 }
 
-/// The six conditions; `None` for one that keeps what it has.
+/// The six conditions; `None` for one that keeps what it has. One that is Unknown keeps it too: nobody has looked since the
+/// process started, and what the one before has seen is the best that is known.
 pub(crate) fn judge(
     standing: &Standing,
     is_suspended: bool,
@@ -359,6 +360,14 @@ fn degraded(standing: &Standing) -> Verdict {
     let is = |holds, reason, message: String| Verdict::new(ConditionType::Degraded, holds, reason, message);
     let found = standing.objects.iter().flat_map(|object| &object.degraded);
     let Some(first) = found.clone().next() else {
+        if standing.org.is_none() {
+            return Verdict::new(
+                ConditionType::Degraded,
+                None,
+                Reason::Pending,
+                "nobody has looked since the operator started",
+            );
+        }
         return is(false, Reason::AsExpected, "nothing is left out".to_owned());
     };
     let messages: BTreeSet<&str> = found.map(|degradation| degradation.message.as_str()).collect();

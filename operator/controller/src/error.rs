@@ -69,6 +69,11 @@ impl Error {
         }
     }
 
+    /// Whether the process has to end without a look back.
+    pub fn is_at_once(&self) -> bool {
+        matches!(self, Self::LeaseLost(_))
+    }
+
     /// Who can mend it.
     pub fn kind(&self) -> ErrorKind {
         match self {

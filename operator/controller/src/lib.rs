@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod operator;
 pub mod serve;
 
+mod asked;
 mod board;
 mod cleanup;
 mod conditions;

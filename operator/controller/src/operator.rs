@@ -52,7 +52,7 @@ use crate::{
     reconcile::{self, Context},
     requests::CountRequests,
     serve::{Health, Heartbeat, Routes, Server},
-    supervisor::Supervisor,
+    supervisor::{AT_ONCE, Supervisor},
     wake::Guarded,
     worker::{PATIENCE, Workshop},
 };
@@ -76,7 +76,8 @@ const DEBOUNCE: Duration = Duration::from_millis(200);
 /// Wake-ups that wait.
 const WAKE_UPS: usize = 1024;
 
-/// What is kept of the grace period for the last status and the Lease.
+/// What is kept of the grace period for the passes under way, and for the last status and the Lease.
+const LAST_PASSES: Duration = Duration::from_secs(2);
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// How the operator runs.
@@ -335,17 +336,37 @@ async fn control(
         .into_iter()
         .map(|namespace| controller(settings, client, state, (&environment, &publisher), namespace, shutdown))
         .unzip();
-    future::join_all(controllers).await;
-    let patience = settings.grace.saturating_sub(LAST_WORDS).min(PATIENCE);
-    tracing::info!(?patience, "no new runs; those under way end with their segment");
-    future::join_all(contexts.iter().map(|context| context.supervisor.end(patience))).await;
     let clock = &environment.clock;
+    let controlled = future::join_all(controllers);
+    // Beside the passes under way: one may wait for a database for minutes, and meanwhile no run may begin.
+    let ended = async {
+        shutdown.cancelled().await;
+        let patience = patience(settings.grace);
+        tracing::info!(?patience, "no new runs; those under way end with their segment");
+        future::join_all(contexts.iter().map(|context| context.supervisor.end(patience))).await;
+    };
+    let (mut controlled, mut ended) = (Box::pin(controlled), Box::pin(ended));
+    tokio::select! {
+        biased;
+        _ = &mut controlled => ended.await,
+        () = &mut ended => tokio::select! {
+            biased;
+            _ = &mut controlled => {}
+            () = clock.sleep(LAST_PASSES) => tracing::warn!("not every pass came to its end"),
+        },
+    }
     let last_words = future::join_all(contexts.iter().map(|context| reconcile::last_report(context)));
     tokio::select! {
         biased;
         _ = last_words => {}
         () = clock.sleep(LAST_WORDS) => tracing::warn!("not every last status was written"),
     }
+}
+
+/// How long segments under way may take, so that all that follows has its time before the process is killed.
+fn patience(grace: Duration) -> Duration {
+    let after = AT_ONCE + LAST_PASSES + LAST_WORDS;
+    grace.saturating_sub(after).max(grace / 2).min(PATIENCE)
 }
 
 /// The controller of one namespace, or of all.
@@ -538,9 +559,20 @@ async fn forget_deleted(
                     uid = entry.uid,
                     "the resource is gone, its runs end"
                 );
-                supervisor.forget(&key).await;
+                supervisor.forget(&key, &entry).await;
             }
         });
         future::join_all(forgotten).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_follows_the_segments_has_its_time() {
+        let seconds = |grace| patience(Duration::from_secs(grace)).as_secs();
+        assert_eq!([seconds(60), seconds(20), seconds(600)], [43, 10, 60]);
     }
 }

@@ -182,7 +182,7 @@ fn validate(spec: &SalesforceReplicatorSpec, serves_sqlite: bool) -> Result<Sche
 
 /// The Secrets that a resource refers to, read where they are not known at their present version. The inner error is what a person has
 /// to mend.
-pub(crate) async fn dereference(
+async fn dereference(
     resource: &SalesforceReplicator,
     entry: &Entry,
     context: &Context,
@@ -244,7 +244,7 @@ fn refused_credentials(standing: &Standing) -> Option<String> {
         .map(|trouble| trouble.message.clone())
 }
 
-async fn read_secret(context: &Context, namespace: &str, name: &str) -> Result<Option<Secret>> {
+pub(crate) async fn read_secret(context: &Context, namespace: &str, name: &str) -> Result<Option<Secret>> {
     let api: Api<Secret> = Api::namespaced(context.client.clone(), namespace);
     let doing = || format!("reading Secret {namespace}/{name}");
     match tokio::time::timeout(status::REQUEST, api.get_opt(name)).await {
@@ -275,14 +275,14 @@ fn supervise(
     };
     context
         .supervisor
-        .order(key, entry, order, supervisor::behind(resource));
+        .order(key, entry, order, supervisor::behind(resource, &entry.board.standing()));
 }
 
 /// A resource that cannot run: its worker ends, and the status says why.
 async fn refuse(resource: &SalesforceReplicator, entry: &Entry, trouble: Trouble, context: &Context) {
     context.supervisor.stop(entry, PATIENCE).await;
     entry.board.update(|standing| {
-        standing.generation = resource.meta().generation;
+        standing.acts_upon(resource.meta().generation.unwrap_or_default());
         standing.lists(&resource.spec);
         standing.interrupted();
         standing.activity = if resource.spec.suspend {
@@ -324,12 +324,17 @@ pub(crate) async fn report(
         .board
         .metrics()
         .follow(&resource.spec, schedule, &standing, &built, now);
-    if standing.generation.is_some() && status::is_due(former, &built, since_last) {
-        send(resource, entry, &built, context).await?;
-    } else if let Some(former) = former {
-        remember(entry, former.clone(), None);
-    }
+    let sent = if standing.generation.is_some() && status::is_due(former, &built, since_last) {
+        send(resource, entry, &built, context).await
+    } else {
+        if let Some(former) = former {
+            remember(entry, former.clone(), None);
+        }
+        Ok(())
+    };
+    // What happened is told though the status could not be written: it is not found again.
     context.publisher.publish(resource, &happened).await;
+    sent?;
     Ok(next_look(&standing, schedule, now, context))
 }
 
@@ -396,7 +401,9 @@ fn next_look(standing: &Standing, schedule: Option<&Schedule>, now: jiff::Timest
 /// A resource that cannot be read: written by hand past the schema, or by a newer version.
 async fn unreadable(guarded: &Guarded, error: &impl std::fmt::Display, context: &Context) -> Result<Action> {
     let key = supervisor::key(guarded);
-    context.supervisor.forget(&key).await;
+    if let Some(entry) = context.supervisor.known(&key) {
+        context.supervisor.forget(&key, &entry).await;
+    }
     let (namespace, name) = &key;
     tracing::warn!(namespace, name, %error, "a resource cannot be read");
     let message = format!("the resource cannot be read: {error}");

@@ -13,7 +13,7 @@ use std::{
 use crds::{Auth, Connection, Destination, SalesforceReplicatorSpec};
 use k8s_openapi::api::core::v1::Secret;
 use replication::{Error, Result, connect};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 /// The Secrets that a resource refers to; all of them lie in its own namespace.
 pub(crate) fn names(spec: &SalesforceReplicatorSpec) -> BTreeSet<&str> {
@@ -29,6 +29,16 @@ pub(crate) fn names(spec: &SalesforceReplicatorSpec) -> BTreeSet<&str> {
         api: _,
         api_budget_percent: _,
     } = &spec.connection;
+    let mut names = names_of_destination(spec);
+    names.extend(ca_secret_ref.iter().map(|reference| reference.name.as_str()));
+    names.extend(password.iter().map(|auth| auth.secret_ref.name.as_str()));
+    names.extend(client_credentials.iter().map(|auth| auth.secret_ref.name.as_str()));
+    names.extend(jwt_bearer.iter().map(|auth| auth.secret_ref.name.as_str()));
+    names
+}
+
+/// Those of the destination: enough to drop its tables.
+pub(crate) fn names_of_destination(spec: &SalesforceReplicatorSpec) -> BTreeSet<&str> {
     let Destination {
         postgres,
         mysql,
@@ -36,10 +46,6 @@ pub(crate) fn names(spec: &SalesforceReplicatorSpec) -> BTreeSet<&str> {
         ca_secret_ref: database_ca,
     } = &spec.destination;
     let mut names: BTreeSet<&str> = BTreeSet::new();
-    names.extend(ca_secret_ref.iter().map(|reference| reference.name.as_str()));
-    names.extend(password.iter().map(|auth| auth.secret_ref.name.as_str()));
-    names.extend(client_credentials.iter().map(|auth| auth.secret_ref.name.as_str()));
-    names.extend(jwt_bearer.iter().map(|auth| auth.secret_ref.name.as_str()));
     names.extend(postgres.iter().map(|postgres| postgres.secret_ref.name.as_str()));
     names.extend(mysql.iter().map(|mysql| mysql.secret_ref.name.as_str()));
     names.extend(database_ca.iter().map(|reference| reference.name.as_str()));
@@ -59,6 +65,17 @@ struct Read {
     version: String,
     /// `None` where the value is no text.
     values: BTreeMap<String, Option<SecretString>>,
+}
+
+impl Read {
+    fn holds(&self, other: &Self) -> bool {
+        fn texts(read: &Read) -> impl Iterator<Item = (&str, Option<&str>)> {
+            read.values
+                .iter()
+                .map(|(key, value)| (key.as_str(), value.as_ref().map(ExposeSecret::expose_secret)))
+        }
+        self.version == other.version || texts(self).eq(texts(other))
+    }
 }
 
 impl fmt::Debug for Snapshot {
@@ -112,9 +129,23 @@ impl Snapshot {
             .collect()
     }
 
-    /// Whether a worker with one of them may go on with the other.
+    /// Takes over a Secret from an earlier snapshot, whatever its version: it is not there any more.
+    pub(crate) fn keep_gone(&mut self, earlier: &Self, name: &str) -> bool {
+        let kept = earlier.secrets.get(name);
+        if let Some(read) = kept {
+            self.secrets.insert(name.to_owned(), read.clone());
+        }
+        kept.is_some()
+    }
+
+    /// Whether a worker with one of them may go on with the other: by what they hold, since a label or an annotation that
+    /// somebody keeps changing gives a Secret another version, and no session has to end for it.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.versions() == other.versions()
+        self.secrets.len() == other.secrets.len()
+            && self
+                .secrets
+                .iter()
+                .all(|(name, read)| other.secrets.get(name).is_some_and(|others| read.holds(others)))
     }
 }
 
@@ -152,7 +183,6 @@ mod tests {
     use k8s_openapi::ByteString;
     use kube::core::ObjectMeta;
     use replication::connect::Secrets as _;
-    use secrecy::ExposeSecret as _;
 
     use super::*;
 
@@ -206,6 +236,9 @@ mod tests {
         assert!(!third.keep(&first, "org", "8") && !third.keep(&first, "database", "1"));
         third.insert(secret("org", "8", &[("password", b"b")]));
         assert!(!third.is_same(&first));
+        let mut labelled = Snapshot::new("telephony");
+        labelled.insert(secret("org", "9", &[("password", b"b")]));
+        assert!(labelled.is_same(&third) && !labelled.is_same(&first));
     }
 
     #[test]
@@ -222,5 +255,6 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(names(&spec), BTreeSet::from(["a", "b", "c", "d", "e", "f", "g"]));
+        assert_eq!(names_of_destination(&spec), BTreeSet::from(["e", "f", "g"]));
     }
 }

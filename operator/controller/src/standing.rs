@@ -5,7 +5,7 @@
 //! starts takes over what the status of the resource says ([`Standing::recall`]), so that a restart does not make
 //! a replica look unknown: but only for reporting. Where to go on is in the destination.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use crds::{ApiUsage, ObjectPhase, Reason, SalesforceReplicatorSpec, SalesforceReplicatorStatus};
 use jiff::Timestamp;
@@ -14,6 +14,9 @@ use replication::{
     progress::{Degradation, Event, RunError, RunKind, RunReport},
 };
 use salesforce::ErrorKind;
+
+/// Two times that were computed for the same moment differ by less.
+const A_LITTLE: Duration = Duration::from_secs(1);
 
 /// What a worker is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -69,6 +72,9 @@ pub(crate) struct Tick {
 pub(crate) struct Standing {
     /// The generation of the spec that is acted upon.
     pub(crate) generation: Option<i64>,
+    /// One that a session follows whose first runs have not ended: until they have, nobody knows what it changes of the rows, and
+    /// `Ready` would speak of the former one.
+    pub(crate) next_generation: Option<i64>,
     pub(crate) activity: Activity,
     /// Known once a session was opened in this process.
     pub(crate) org: Option<Org>,
@@ -94,6 +100,10 @@ pub(crate) struct Standing {
 pub(crate) struct ObjectStanding {
     pub(crate) name: String,
     pub(crate) table: String,
+    /// Whether each of its ticks is a Refresh, since nobody can ask for what changed of it.
+    pub(crate) is_stampless: bool,
+    /// Whether no run of the present session has ended yet.
+    pub(crate) is_unseen: bool,
     /// Whether a first load has ever been complete, as far as this process knows.
     pub(crate) is_live: bool,
     /// A run under way.
@@ -106,9 +116,9 @@ pub(crate) struct ObjectStanding {
     pub(crate) changing: Option<RunKind>,
     pub(crate) degraded: Vec<Degradation>,
     pub(crate) last_success: Option<Timestamp>,
-    /// Of Initial and Incremental.
+    /// Of the runs that a tick is made of: Initial, Incremental, and Refresh where nobody can ask for changes.
     pub(crate) failure: Option<Failure>,
-    /// Of the long kinds, which an Incremental that succeeds does not mend.
+    /// Of the other kinds, which an Incremental that succeeds does not mend.
     pub(crate) long_failure: Option<Failure>,
 }
 
@@ -134,6 +144,8 @@ pub(crate) struct Progress {
 pub(crate) struct Failure {
     pub(crate) trouble: Trouble,
     pub(crate) count: u64,
+    /// The kind of run: one that compares less does not mend it.
+    pub(crate) kind: RunKind,
 }
 
 impl Trouble {
@@ -205,12 +217,67 @@ impl Standing {
         former.into_keys().collect()
     }
 
-    /// The objects' tables, as the plan has them.
-    pub(crate) fn plans<'plan>(&mut self, tables: impl Iterator<Item = (&'plan str, &'plan str)>) {
-        for (name, table) in tables {
+    /// The objects' tables, as the plan has them, and whether the object has no stamp.
+    pub(crate) fn plans<'plan>(&mut self, tables: impl Iterator<Item = (&'plan str, &'plan str, bool)>) {
+        for (name, table, is_stampless) in tables {
             if let Some(object) = self.object(name) {
                 table.clone_into(&mut object.table);
+                object.is_stampless = is_stampless;
             }
+        }
+    }
+
+    /// A session was opened for a generation. It is acted upon when a run of each object has told what it changes; at once
+    /// where it is the one that was, or where nothing can look complete.
+    pub(crate) fn follows(&mut self, generation: i64) {
+        let looks_complete = self.trouble.is_none() && self.objects.iter().all(ObjectStanding::is_ready);
+        if self.generation.is_some_and(|former| former != generation) && looks_complete {
+            self.next_generation = Some(generation);
+            for object in &mut self.objects {
+                object.is_unseen = true;
+            }
+        } else {
+            self.acts_upon(generation);
+        }
+    }
+
+    /// The session that is there goes on with a generation that it serves.
+    pub(crate) fn goes_on(&mut self, generation: i64) {
+        if self.next_generation.is_some() {
+            self.next_generation = Some(generation);
+        } else {
+            self.generation = Some(generation);
+        }
+    }
+
+    /// What the status says is of this generation.
+    pub(crate) fn acts_upon(&mut self, generation: i64) {
+        self.generation = Some(generation);
+        self.next_generation = None;
+    }
+
+    /// When the next tick starts and what failed is tried again. Times that are computed anew from two clocks differ by
+    /// a little each time, which is no change.
+    pub(crate) fn plans_next(&mut self, run: Option<Timestamp>, attempt: Option<Timestamp>) {
+        for (former, new) in [(&mut self.next_run, run), (&mut self.next_try, attempt)] {
+            let is_same = former
+                .zip(new)
+                .is_some_and(|(former, new)| former.duration_since(new).unsigned_abs() < A_LITTLE);
+            if !is_same {
+                *former = new;
+            }
+        }
+    }
+
+    /// It is suspended: the tick under way is over, and what was wrong with a spec or for want of a Secret is not so any more.
+    pub(crate) fn suspended(&mut self, now: Timestamp) {
+        if let Some(tick) = &mut self.tick {
+            tick.end.get_or_insert(now);
+        }
+        let is_of_the_spec =
+            |trouble: &Trouble| trouble.kind == ErrorKind::Invalid || trouble.reason == Reason::SecretNotFound;
+        if self.trouble.as_ref().is_some_and(is_of_the_spec) {
+            self.trouble = None;
         }
     }
 
@@ -241,6 +308,11 @@ impl Standing {
                     .is_some_and(|error| error.reason == Reason::RunPanicked.as_str()),
             );
             self.last_success = self.all_succeeded().or(self.last_success);
+            if let Some(next) = self.next_generation
+                && self.objects.iter().all(|object| !object.is_unseen)
+            {
+                self.acts_upon(next);
+            }
         }
     }
 
@@ -283,6 +355,8 @@ impl ObjectStanding {
         Self {
             name: name.to_owned(),
             table: table.to_owned(),
+            is_stampless: false,
+            is_unseen: false,
             is_live: false,
             progress: None,
             watermark: None,
@@ -317,6 +391,7 @@ impl ObjectStanding {
             failure: status.last_error.as_ref().map(|message| Failure {
                 trouble: Trouble::new(ErrorKind::Transient, Reason::RunFailed, message.clone()),
                 count: unsigned(status.consecutive_failures).max(1),
+                kind: RunKind::Incremental,
             }),
             ..Self::new(&status.name, &status.table)
         }
@@ -352,20 +427,42 @@ impl ObjectStanding {
             written: report.rows_written,
             deleted: report.rows_deleted,
         };
-        let failure = match report.kind {
-            RunKind::Initial | RunKind::Incremental => &mut self.failure,
-            RunKind::Verify | RunKind::Reconcile | RunKind::Refresh => &mut self.long_failure,
+        let is_tick = match report.kind {
+            RunKind::Initial | RunKind::Incremental => true,
+            RunKind::Refresh => self.is_stampless,
+            RunKind::Verify | RunKind::Reconcile => false,
         };
+        let failure = if is_tick {
+            &mut self.failure
+        } else {
+            &mut self.long_failure
+        };
+        let is_cancelled = |error: &RunError| error.reason == Reason::Cancelled.as_str();
+        self.is_unseen &= report.error.as_ref().is_some_and(is_cancelled);
         match &report.error {
-            Some(error) if error.reason == Reason::Cancelled.as_str() => {}
+            Some(error) if is_cancelled(error) => {}
+            // It waits for the budget of API calls while Incrementals go on: `Degraded/QuotaNear` says so.
+            Some(error) if !is_tick && error.kind == ErrorKind::Quota => {}
             Some(error) => {
-                *failure = Some(Failure {
-                    trouble: Trouble::from(error),
-                    count: failure.as_ref().map_or(0, |former| former.count) + 1,
-                });
+                // What failed by a run that compares more stays until such a run succeeds.
+                let kind = failure
+                    .as_ref()
+                    .map_or(report.kind, |former| former.kind.max(report.kind));
+                if is_tick || kind == report.kind {
+                    *failure = Some(Failure {
+                        trouble: Trouble::from(error),
+                        count: failure.as_ref().map_or(0, |former| former.count) + 1,
+                        kind,
+                    });
+                }
             }
             None => {
-                *failure = None;
+                if is_tick || failure.as_ref().is_some_and(|former| former.kind <= report.kind) {
+                    *failure = None;
+                }
+                if report.kind == RunKind::Initial {
+                    self.long_failure = None;
+                }
                 self.is_live = true;
                 self.rows = Some(report.rows);
                 self.watermark = report.watermark.or(self.watermark);
@@ -373,7 +470,7 @@ impl ObjectStanding {
                 self.held.clone_from(&report.held);
                 self.changing = report.changing;
                 self.degraded.clone_from(&report.degraded);
-                if matches!(report.kind, RunKind::Initial | RunKind::Incremental) {
+                if is_tick {
                     self.last_success = Some(report.end_time);
                 }
             }

@@ -53,6 +53,7 @@ pub(crate) fn build(
 ) -> SalesforceReplicatorStatus {
     let Standing {
         generation,
+        next_generation: _,
         activity: _,
         org,
         usage,
@@ -73,12 +74,19 @@ pub(crate) fn build(
     let conditions = crds::ConditionType::ALL
         .into_iter()
         .zip(verdicts)
-        .filter_map(|(of, verdict)| {
+        .map(|(of, verdict)| {
             let former = former_conditions.iter().find(|former| former.type_ == of.as_str());
-            match verdict {
-                Some(verdict) => Some(condition(&verdict, former, *generation, now)),
-                None => former.cloned(),
-            }
+            let verdict = match (verdict, former) {
+                (None | Some(Verdict { holds: None, .. }), Some(former)) => return former.clone(),
+                (Some(verdict), _) => verdict,
+                (None, None) => Verdict {
+                    of,
+                    holds: None,
+                    reason: Reason::Suspended,
+                    message: "spec.suspend was true from the beginning".to_owned(),
+                },
+            };
+            condition(&verdict, former, *generation, now)
         })
         .collect();
     let known = |value: fn(&SalesforceReplicatorStatus) -> Option<String>| former.and_then(value);

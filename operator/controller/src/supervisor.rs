@@ -7,7 +7,10 @@
 use std::{
     collections::BTreeMap,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,6 +27,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    asked::Asked,
     board::Board,
     metrics::Metrics,
     secrets::Snapshot,
@@ -34,7 +38,7 @@ use crate::{
 };
 
 /// How long a worker that was told to stop at once may take: connections are dropped, transactions roll back.
-const AT_ONCE: Duration = Duration::from_secs(15);
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// Namespace and name of a resource.
 pub(crate) type Key = (String, String);
@@ -52,6 +56,8 @@ pub(crate) struct Supervisor {
     wake: mpsc::Sender<ObjectRef<Guarded>>,
     entries: Mutex<BTreeMap<Key, Arc<Entry>>>,
     tasks: Mutex<JoinSet<()>>,
+    /// No worker begins any more.
+    is_ending: AtomicBool,
 }
 
 /// What is known of one resource.
@@ -81,7 +87,7 @@ pub(crate) struct Memory {
 }
 
 /// A worker under way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Running {
     orders: watch::Sender<Order>,
     ending: CancellationToken,
@@ -98,6 +104,7 @@ impl Supervisor {
             wake,
             entries: Mutex::default(),
             tasks: Mutex::default(),
+            is_ending: AtomicBool::new(false),
         }
     }
 
@@ -113,7 +120,7 @@ impl Supervisor {
             if known.uid == uid {
                 return Ok(known);
             }
-            self.forget(&key).await;
+            self.forget(&key, &known).await;
         }
         let (namespace, name) = &key;
         let metrics = self.metrics.replicator(namespace, name)?;
@@ -137,7 +144,7 @@ impl Supervisor {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self, key: &Key) -> Option<Arc<Entry>> {
+    pub(crate) fn known(&self, key: &Key) -> Option<Arc<Entry>> {
         self.lock().get(key).cloned()
     }
 
@@ -152,7 +159,10 @@ impl Supervisor {
     /// Gives a worker its order; starts one where there is none.
     pub(crate) fn order(&self, key: &Key, entry: &Arc<Entry>, order: Order, behind: Option<Timestamp>) {
         let mut running = entry.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(running) = running.as_ref().filter(|running| !running.ended.is_cancelled()) {
+        if self.is_ending.load(Ordering::Relaxed) {
+            return;
+        }
+        if let Some(running) = running.as_ref().filter(|running| !running.ending.is_cancelled()) {
             running.orders.send_if_modified(|current| {
                 let is_new = !order.is_same(current);
                 if is_new {
@@ -189,7 +199,8 @@ impl Supervisor {
 
     /// Lets the runs of a resource end and waits for it, at most `patience` and a moment.
     pub(crate) async fn stop(&self, entry: &Entry, patience: Duration) {
-        let running = entry.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // It stays where it is: whoever else stops the worker waits for its end as well.
+        let running = entry.running.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(running) = running else { return };
         running.ending.cancel();
         let clock = &self.workshop.clock;
@@ -205,21 +216,20 @@ impl Supervisor {
         }
     }
 
-    /// Nothing is known of a resource any more: its worker ends, its series go.
-    pub(crate) async fn forget(&self, key: &Key) {
-        let entry = self.lock().remove(key);
-        if let Some(entry) = entry {
-            self.stop(&entry, PATIENCE).await;
+    /// Nothing is known of a resource any more: its worker ends, its series go. Another resource of its name is not let in before.
+    pub(crate) async fn forget(&self, key: &Key, entry: &Arc<Entry>) {
+        self.stop(entry, PATIENCE).await;
+        let mut entries = self.lock();
+        if entries.get(key).is_some_and(|known| Arc::ptr_eq(known, entry)) {
+            entries.remove(key);
             let (namespace, name) = key;
-            // Another resource of the name may have come meanwhile.
-            if self.known(key).is_none() {
-                self.metrics.forget(namespace, name);
-            }
+            self.metrics.forget(namespace, name);
         }
     }
 
     /// Ends all workers, and waits at most `patience` for their segments.
     pub(crate) async fn end(&self, patience: Duration) {
+        self.is_ending.store(true, Ordering::Relaxed);
         let all = self.all();
         let ends = all.iter().map(|(_, entry)| self.stop(entry, patience));
         futures_util::future::join_all(ends).await;
@@ -228,7 +238,7 @@ impl Supervisor {
 
 impl Order {
     /// Whether it says the same. Specs are compared by value: the watch gives a new one for each change of status.
-    fn is_same(&self, other: &Self) -> bool {
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
         let Self {
             generation,
             spec,
@@ -251,10 +261,11 @@ async fn supervise(
     orders: watch::Receiver<Order>,
     board: Arc<Board>,
     (ending, stop): (CancellationToken, CancellationToken),
-    mut behind: Option<Timestamp>,
+    behind: Option<Timestamp>,
 ) {
     let replicator = format!("{}/{}", key.0, key.1);
     let mut failures = 0;
+    let mut behind = behind.map(|last| (last, orders.borrow().clone()));
     loop {
         let worker = Worker {
             workshop: workshop.clone(),
@@ -265,7 +276,7 @@ async fn supervise(
             ending: ending.clone(),
             stop: stop.clone(),
             behind: behind.take(),
-            confirmed: BTreeMap::new(),
+            asked: Asked::default(),
         };
         if AssertUnwindSafe(Box::pin(worker.work())).catch_unwind().await.is_ok() {
             return;
@@ -292,11 +303,11 @@ async fn supervise(
 }
 
 /// The last tick that a status tells of, where a process that starts may go on behind it: it was complete, all was well, and the
-/// spec is the one that it was for.
-pub(crate) fn behind(resource: &SalesforceReplicator) -> Option<Timestamp> {
+/// spec is the one that it was for. Not where something was wrong since: that is looked at again at once.
+pub(crate) fn behind(resource: &SalesforceReplicator, standing: &Standing) -> Option<Timestamp> {
     let current = resource.status.as_ref()?;
     let run = current.last_run.as_ref()?;
     let is_ready = status::ready(current).is_some_and(|(holds, _)| holds == "True");
     let is_same = current.observed_generation == resource.meta().generation;
-    (is_ready && is_same && run.end_time.is_some()).then_some(run.start_time.0)
+    (is_ready && is_same && standing.trouble.is_none() && run.end_time.is_some()).then_some(run.start_time.0)
 }

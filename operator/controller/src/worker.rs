@@ -34,6 +34,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    asked::{self, Asked, Wish},
     board::Board,
     secrets::Snapshot,
     standing::{Activity, Org, Tick, Trouble},
@@ -126,10 +127,11 @@ pub(crate) struct Worker {
     pub(crate) ending: CancellationToken,
     /// Ends it at once: runs roll back.
     pub(crate) stop: CancellationToken,
-    /// The last tick that the status tells of, and whether it may be gone on behind.
-    pub(crate) behind: Option<Timestamp>,
-    /// Confirmations that were taken, so that an annotation that stays is taken once.
-    pub(crate) confirmed: BTreeMap<String, String>,
+    /// The last tick that the status tells of, where it may be gone on behind, and the order that it was for: another one is
+    /// followed at once.
+    pub(crate) behind: Option<(Timestamp, Order)>,
+    /// What a person asked for.
+    pub(crate) asked: Asked,
 }
 
 /// A session, and the order that it was opened for.
@@ -140,6 +142,8 @@ struct Opened {
     timetable: Timetable,
     /// Whether a tick of all objects ran since.
     has_ticked: bool,
+    /// Objects whose runs went on when the last tick came back.
+    busy: Vec<String>,
 }
 
 /// Why a wait ended.
@@ -219,24 +223,31 @@ impl Worker {
             }
             Err(error) => {
                 *failures = failures.saturating_add(1);
-                let pause = self.failed(&error, *failures);
-                self.back_off(pause).await;
+                let pause = self.failed(&order, &error, *failures);
+                // One that came while the session was being opened was not waited for.
+                if self.orders.borrow().is_same(&order) {
+                    self.back_off(pause).await;
+                }
                 None
             }
         }
     }
 
     /// After a start of the process: how long until the first tick, where the last one is known and nothing asks for another.
-    fn may_wait(&self, order: &Order, schedule: &Schedule) -> Option<Duration> {
-        let behind = self.behind?;
-        if self.is_manual_due(order) || !self.confirmations(order).is_empty() {
+    fn may_wait(&mut self, order: &Order, schedule: &Schedule) -> Option<Duration> {
+        let (last, of) = self.behind.as_ref()?;
+        if !order.is_served_by(of) {
+            self.behind = None;
             return None;
         }
-        let timetable = self.timetable(schedule, Some(behind));
+        if self.manual(order) != Wish::None || !self.confirmations(order).0.is_empty() {
+            return None;
+        }
+        let timetable = self.timetable(schedule, Some(*last));
         self.board.update(|standing| {
-            standing.generation = Some(order.generation);
+            standing.acts_upon(order.generation);
             standing.activity = Activity::Waiting;
-            standing.next_run = timetable.next_time();
+            standing.plans_next(timetable.next_time(), None);
         });
         match timetable.due(None) {
             Due::Wait(wait) => Some(wait),
@@ -279,7 +290,7 @@ impl Worker {
             () = replaced(&mut self.orders, order) => return Ok(None),
             session = Box::pin(Session::open(&order.spec, order.secrets.as_ref(), &options)) => session?,
         };
-        let last = self.behind.take();
+        let last = self.behind.take().map(|(last, _)| last);
         let timetable = self.timetable(schedule, last.or_else(|| Some(self.workshop.clock.now())));
         let opened = Opened {
             session,
@@ -287,6 +298,7 @@ impl Worker {
             ending,
             timetable,
             has_ticked: false,
+            busy: Vec::new(),
         };
         self.tell_session(&opened);
         Ok(Some(opened))
@@ -296,7 +308,7 @@ impl Worker {
         let Opened { session, order, .. } = opened;
         let plan = session.plan();
         self.board.update(|standing| {
-            standing.generation = Some(order.generation);
+            standing.follows(order.generation);
             standing.trouble = None;
             standing.org = Some(Org {
                 instance_url: session.org().instance_url.as_str().trim_end_matches('/').to_owned(),
@@ -306,36 +318,35 @@ impl Worker {
             standing.plans(
                 plan.objects
                     .iter()
-                    .map(|object| (object.object.as_str(), object.table.as_str())),
+                    .map(|plan| (plan.object.as_str(), plan.table.as_str(), plan.stamp.is_none())),
             );
         });
     }
 
     /// Does what is due. Gives how long nothing will be, where nothing was.
     async fn turn(&mut self, opened: &mut Opened) -> Option<Duration> {
-        let manual = self
-            .is_manual_due(&opened.order)
-            .then(|| opened.order.spec.trigger.manual.clone())
-            .flatten();
-        let confirm = self.confirmations(&opened.order);
+        let wish = self.manual(&opened.order);
+        let (confirm, new) = self.confirmations(&opened.order);
         let is_first = !opened.has_ticked;
         let schedule = opened.session.schedule();
         let waited = waited(&opened.session);
+        let is_free = schedule.next_try_in().is_none_or(|left| left.is_zero());
         let due = match opened.timetable.due(schedule.next_try_in()) {
-            _ if is_first || manual.is_some() => Due::Tick,
-            Due::Wait(_) if !confirm.is_empty() => Due::Retry,
+            _ if is_first || wish == Wish::New => Due::Tick,
+            // The tick that it was asked of failed as a whole.
+            Due::Retry if wish == Wish::Again => Due::Tick,
+            Due::Wait(_) if !new.is_empty() => Due::Retry,
             due @ (Due::Tick | Due::Retry | Due::Wait(_)) => due,
         };
         if let Due::Wait(wait) = due {
             self.board.update(|standing| {
-                standing.generation = Some(opened.order.generation);
+                standing.goes_on(opened.order.generation);
                 standing.activity = if schedule.next_try_in().is_some() {
                     Activity::BackingOff
                 } else {
                     Activity::Waiting
                 };
-                standing.next_run = opened.timetable.next_time();
-                standing.next_try = schedule.next_try();
+                standing.plans_next(opened.timetable.next_time(), schedule.next_try());
             });
             return Some(wait);
         }
@@ -343,36 +354,39 @@ impl Worker {
             opened.timetable.planned();
             self.replan(opened).await;
         }
-        let objects = match due {
-            Due::Retry => {
-                let confirmed = confirm.keys().cloned();
-                Some(waited.into_iter().chain(confirmed).collect())
-            }
+        let is_whole = match due {
+            Due::Retry => false,
             Due::Tick | Due::Wait(_) => {
                 let missed = opened.timetable.start();
                 self.board.update(|standing| standing.missed += missed);
-                None
+                true
             }
         };
+        let manual = opened.order.spec.trigger.manual.clone();
+        let manual = manual.filter(|_| is_whole && (wish == Wish::New || wish == Wish::Again && is_free));
         let request = TickRequest {
             kind: None,
-            objects,
-            only_due: manual.is_none() && confirm.is_empty(),
+            objects: (!is_whole).then(|| waited.into_iter().chain(new.iter().cloned()).collect()),
+            only_due: manual.is_none() && new.is_empty(),
             manual: manual.is_some(),
             confirm,
             until: opened.timetable.until(),
         };
-        self.confirmed.extend(request.confirm.clone());
-        let is_whole = request.objects.is_none();
+        if let Some(manual) = &manual {
+            self.asked.begins(manual);
+        }
+        self.asked.gives(&request.confirm);
         let report = self.tick(opened, &request).await?;
         opened.has_ticked |= is_whole;
         opened.timetable.note(&report);
-        self.tell_tick(opened, &report, is_whole);
-        if let Some(manual) = manual
-            && report.error.is_none()
-        {
+        let objects = opened.session.plan().objects.iter().map(|plan| plan.object.as_str());
+        let is_cut = opened.ending.is_cancelled() && asked::is_cut(objects, &report);
+        self.tell_tick(opened, &report, is_whole, is_cut);
+        self.asked.answered(&request.confirm, &opened.busy, &report);
+        if let Some(manual) = self.asked.ended(manual.is_some(), is_cut, &report) {
             self.board.update(|standing| standing.last_manual = Some(manual));
         }
+        opened.busy.clone_from(&report.running);
         None
     }
 
@@ -381,7 +395,7 @@ impl Worker {
         let start = self.workshop.clock.now();
         self.board.update(|standing| {
             standing.activity = Activity::Running;
-            standing.generation = Some(opened.order.generation);
+            standing.goes_on(opened.order.generation);
             standing.tick = Some(Tick {
                 id: id(start),
                 kind: replication::progress::RunKind::Incremental,
@@ -418,7 +432,7 @@ impl Worker {
         Some(report)
     }
 
-    fn tell_tick(&self, opened: &Opened, report: &TickReport, is_whole: bool) {
+    fn tell_tick(&self, opened: &Opened, report: &TickReport, is_whole: bool, is_cut: bool) {
         let session = &opened.session;
         let is_cancelled = |error: &&RunError| error.reason == Reason::Cancelled.as_str();
         let trouble = report
@@ -427,8 +441,12 @@ impl Worker {
             .filter(|error| !is_cancelled(error))
             .map(Trouble::from);
         self.board.update(|standing| {
-            if let Some(tick) = &mut standing.tick {
+            // One that was cut off has no end: the process that comes next begins with another.
+            if let Some(tick) = standing.tick.as_mut().filter(|_| !is_cut) {
                 tick.end = Some(report.end_time);
+            }
+            if trouble.is_some() || is_whole && !is_cut && report.running.is_empty() {
+                standing.acts_upon(opened.order.generation);
             }
             standing.usage = usage(session).or(standing.usage);
             if is_whole || trouble.is_some() || report.runs.iter().any(|run| run.error.is_none()) {
@@ -439,8 +457,7 @@ impl Worker {
             } else {
                 Activity::Waiting
             };
-            standing.next_run = opened.timetable.next_time();
-            standing.next_try = report.next_try_time;
+            standing.plans_next(opened.timetable.next_time(), report.next_try_time);
             standing.retired = session
                 .retired_tables()
                 .iter()
@@ -451,10 +468,14 @@ impl Worker {
 
     /// Describes the org and makes the plan again. Where that fails the others go on by the old one.
     async fn replan(&mut self, opened: &mut Opened) {
-        let Opened { session, order, .. } = opened;
+        let Opened {
+            session, order, ending, ..
+        } = opened;
         let planned = tokio::select! {
             biased;
             () = self.stop.cancelled() => return,
+            () = ending.cancelled() => return,
+            () = replaced(&mut self.orders, order) => return,
             planned = Box::pin(session.replan(&order.spec)) => planned,
         };
         match planned {
@@ -469,7 +490,7 @@ impl Worker {
     }
 
     /// A session could not be opened. Gives the pause before the next try.
-    fn failed(&self, error: &replication::Error, failures: u32) -> Duration {
+    fn failed(&self, order: &Order, error: &replication::Error, failures: u32) -> Duration {
         let pause = match error.retry() {
             Retry::Backoff => ACROSS_TICKS.pause(failures, self.workshop.random.as_ref()),
             Retry::After(pause) => pause,
@@ -483,9 +504,8 @@ impl Worker {
             "not connected"
         );
         let next_try = self.workshop.clock.now().checked_add(pause).ok();
-        let generation = self.orders.borrow().generation;
         self.board.update(|standing| {
-            standing.generation = Some(generation);
+            standing.acts_upon(order.generation);
             standing.activity = Activity::BackingOff;
             standing.trouble = Some(Trouble::from(error));
             standing.next_try = next_try;
@@ -512,6 +532,7 @@ impl Worker {
     /// Lets the runs of a session end, and forgets it.
     async fn close(&mut self, opened: Option<Opened>, is_suspending: bool) {
         let Some(mut opened) = opened else { return };
+        self.asked.interrupted();
         if is_suspending {
             self.board.update(|standing| standing.activity = Activity::Suspending);
         }
@@ -536,8 +557,10 @@ impl Worker {
     }
 
     fn suspended(&self, order: &Order) {
+        let now = self.workshop.clock.now();
         self.board.update(|standing| {
-            standing.generation = Some(order.generation);
+            standing.suspended(now);
+            standing.acts_upon(order.generation);
             standing.activity = Activity::Suspended;
             (standing.next_run, standing.next_try) = (None, None);
             standing.lists(&order.spec);
@@ -562,27 +585,22 @@ impl Worker {
         }
     }
 
-    fn is_manual_due(&self, order: &Order) -> bool {
-        let manual = order.spec.trigger.manual.as_ref();
-        manual.is_some() && manual != self.board.standing().last_manual.as_ref()
+    fn manual(&self, order: &Order) -> Wish {
+        let last = self.board.standing().last_manual;
+        self.asked.manual(order.spec.trigger.manual.as_deref(), last.as_deref())
     }
 
-    /// Tokens that were not taken yet.
-    fn confirmations(&self, order: &Order) -> BTreeMap<String, String> {
-        let is_new = |object: &&String, token: &String| self.confirmed.get(*object) != Some(token);
-        let known = |object: &str| {
-            order
-                .spec
-                .objects
-                .iter()
-                .any(|spec| spec.name.eq_ignore_ascii_case(object))
-        };
-        order
-            .confirm
-            .iter()
-            .filter(|(object, token)| is_new(object, token) && known(object))
-            .map(|(object, token)| (object.clone(), token.clone()))
-            .collect()
+    /// Tokens that were not answered yet, and the objects of those that are new. One for an object without held deletes is of an
+    /// annotation that stayed from another time.
+    fn confirmations(&self, order: &Order) -> (BTreeMap<String, String>, BTreeSet<String>) {
+        if order.confirm.is_empty() {
+            return Default::default();
+        }
+        let mut standing = self.board.standing();
+        let mut is_held = |object: &str| standing.object(object).is_some_and(|object| object.held.is_some());
+        let given = order.confirm.iter().filter(|(object, _)| is_held(object));
+        self.asked
+            .tokens(&given.map(|(object, token)| (object.clone(), token.clone())).collect())
     }
 
     fn last_start(&self) -> Option<Timestamp> {
@@ -613,10 +631,12 @@ async fn replaced(orders: &mut watch::Receiver<Order>, order: &Order) {
     }
 }
 
-/// Objects that failed and have waited.
+/// Objects that failed and have waited, those that cannot be planned among them.
 fn waited(session: &Session) -> BTreeSet<String> {
     let schedule = session.schedule();
-    let objects = session.plan().objects.iter().map(|plan| &plan.object);
+    let plan = session.plan();
+    let unplanned = plan.unplanned.iter().map(|unplanned| &unplanned.object);
+    let objects = plan.objects.iter().map(|plan| &plan.object).chain(unplanned);
     let waited = objects.filter(|object| schedule.failures(object) > 0 && schedule.is_due(object));
     waited.map(ToString::to_string).collect()
 }
@@ -640,3 +660,6 @@ fn jittered(interval: Duration, replicator: &str) -> Duration {
     let part = u32::try_from(hash % 1000).unwrap_or(0);
     interval.saturating_sub(interval / 20 * part / 1000)
 }
+
+#[cfg(test)]
+mod tests;

@@ -206,12 +206,13 @@ impl Error {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Salesforce(error) => error.retry(),
+            // The token is not given again, and without it the run is as any other.
+            Self::NotHeld { .. } => Retry::Backoff,
             Self::Plan(_)
             | Self::Unplanned { .. }
             | Self::Secret { .. }
             | Self::SchemaChanged { .. }
             | Self::Condition { .. }
-            | Self::NotHeld { .. }
             | Self::SchemaConflict { .. }
             | Self::RowsMissing { .. }
             | Self::Database { .. }

@@ -20,9 +20,10 @@ const ARROWS: [(&str, &[&str]); 7] = [
 ];
 
 /// More of them in tests. The simulator is nobody's but a test's.
-const ARROWS_OF_TESTS: [(&str, &[&str]); 4] = [
+const ARROWS_OF_TESTS: [(&str, &[&str]); 5] = [
     ("salesforce", &["simulator"]),
     ("replication", &["simulator"]),
+    ("controller", &["simulator"]),
     ("cli", &["simulator"]),
     ("e2e", &["replication", "salesforce"]),
 ];

@@ -79,7 +79,7 @@ async fn rights_are_these_and_no_more() {
         {
             "apiGroups": ["salesforce-replicator.io"],
             "resources": ["salesforcereplicators"],
-            "verbs": ["get", "list", "watch", "patch", "update"],
+            "verbs": ["list", "watch", "patch"],
         },
         {
             "apiGroups": ["salesforce-replicator.io"],

@@ -101,6 +101,115 @@ fn an_incremental_that_succeeds_does_not_hide_a_reconcile_that_fails() {
 }
 
 #[test]
+fn a_run_that_compares_less_does_not_hide_one_that_fails_and_compares_more() {
+    let mut standing = live();
+    let mut see = |event: &replication::progress::Event, kind| {
+        standing.observe("Contact", kind, event);
+        ready_at(&standing, TEN)
+    };
+    let fails = |kind| failed("Contact", kind, Reason::QueryTimeout);
+    let succeeds = |kind| ended(report("Contact", kind));
+    assert_eq!(see(&fails(RunKind::Refresh), RunKind::Refresh), "False ObjectsFailing");
+    assert_eq!(see(&succeeds(RunKind::Verify), RunKind::Verify), "False ObjectsFailing");
+    assert_eq!(see(&fails(RunKind::Verify), RunKind::Verify), "False ObjectsFailing");
+    assert_eq!(
+        see(&succeeds(RunKind::Reconcile), RunKind::Reconcile),
+        "False ObjectsFailing"
+    );
+    assert_eq!(see(&succeeds(RunKind::Refresh), RunKind::Refresh), "True UpToDate");
+    see(&fails(RunKind::Verify), RunKind::Verify);
+    assert_eq!(see(&succeeds(RunKind::Reconcile), RunKind::Reconcile), "True UpToDate");
+}
+
+#[test]
+fn a_comparison_that_waits_for_the_budget_is_no_failure_and_a_first_load_that_does_is() {
+    let over = |kind| {
+        let mut over = report("Contact", kind);
+        over.error = Some(replication::progress::RunError {
+            kind: ErrorKind::Quota,
+            reason: "QuotaExhausted",
+            message: "what happened".to_owned(),
+        });
+        ended(over)
+    };
+    let mut standing = live();
+    standing.observe("Contact", RunKind::Verify, &over(RunKind::Verify));
+    assert_eq!(ready_at(&standing, TEN), "True UpToDate");
+    standing.observe("Contact", RunKind::Initial, &over(RunKind::Initial));
+    assert_eq!(ready_at(&standing, TEN), "False ObjectsFailing");
+}
+
+#[test]
+fn the_refresh_of_an_object_without_stamp_is_its_tick() {
+    let mut standing = live();
+    standing.plans([("Contact", "contact", true), ("Account", "account", false)].into_iter());
+    let mut later = report("Contact", RunKind::Refresh);
+    later.end_time = at("2026-11-28T11:00:00Z");
+    let mut account = report("Account", RunKind::Incremental);
+    account.end_time = at("2026-11-28T11:00:01Z");
+    standing.observe("Contact", RunKind::Refresh, &ended(later));
+    standing.observe("Account", RunKind::Incremental, &ended(account));
+    assert_eq!(standing.last_success, Some(at("2026-11-28T11:00:00Z")));
+    assert_eq!(ready_at(&standing, "2026-11-28T11:05:00Z"), "True UpToDate");
+    let fails = failed("Contact", RunKind::Refresh, Reason::QueryTimeout);
+    standing.observe("Contact", RunKind::Refresh, &fails);
+    assert!(standing.objects[0].failure.is_some());
+}
+
+#[test]
+fn a_changed_spec_is_observed_when_its_first_runs_have_told_what_it_changes() {
+    let mut standing = live();
+    standing.follows(2);
+    assert_eq!(standing.generation, Some(1), "ready is of the former one");
+    let mut changed = report("Contact", RunKind::Incremental);
+    changed.changing = Some(RunKind::Refresh);
+    standing.observe("Contact", RunKind::Incremental, &ended(changed));
+    standing.goes_on(3);
+    assert_eq!(standing.generation, Some(1));
+    let cancelled = failed("Account", RunKind::Incremental, Reason::Cancelled);
+    standing.observe("Account", RunKind::Incremental, &cancelled);
+    assert_eq!(standing.generation, Some(1), "that run has told nothing");
+    let account = ended(report("Account", RunKind::Incremental));
+    standing.observe("Account", RunKind::Incremental, &account);
+    assert_eq!(standing.generation, Some(3));
+    assert_eq!(ready_at(&standing, TEN), "False PlanChanged");
+    standing.follows(4);
+    assert_eq!(standing.generation, Some(4), "it does not look complete anyway");
+}
+
+#[test]
+fn a_time_that_is_computed_anew_is_no_change() {
+    let mut standing = live();
+    standing.plans_next(Some(at(TEN)), None);
+    let before = standing.clone();
+    standing.plans_next(Some(at("2026-11-28T10:00:00.4Z")), None);
+    assert_eq!(standing, before);
+    standing.plans_next(Some(at("2026-11-28T10:00:01Z")), Some(at(TEN)));
+    assert_eq!(standing.next_run, Some(at("2026-11-28T10:00:01Z")));
+    standing.plans_next(None, None);
+    assert_eq!((standing.next_run, standing.next_try), (None, None));
+}
+
+#[test]
+fn what_was_wrong_with_a_spec_ends_with_it_and_a_suspended_tick_has_an_end() {
+    let mut standing = live();
+    standing.trouble = Some(Trouble::new(ErrorKind::Invalid, Reason::InvalidSpec, "wrong"));
+    standing.tick = Some(crate::standing::Tick {
+        id: "1".to_owned(),
+        kind: RunKind::Incremental,
+        start: at(TEN),
+        end: None,
+        rows_read: 0,
+        rows_written: 0,
+        rows_deleted: 0,
+        api_calls: 0,
+    });
+    standing.suspended(at("2026-11-28T10:01:00Z"));
+    assert_eq!(standing.trouble, None);
+    assert_eq!(standing.tick.unwrap().end, Some(at("2026-11-28T10:01:00Z")));
+}
+
+#[test]
 fn held_deletes_rejected_rows_and_a_changed_plan_are_each_a_reason() {
     let with = |change: fn(&mut replication::progress::RunReport)| {
         let mut changed = report("Contact", RunKind::Incremental);

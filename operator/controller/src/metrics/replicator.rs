@@ -151,13 +151,8 @@ impl ReplicatorMetrics {
             .with_label_values(&[kind.as_str(), result])
             .observe(took);
         self.api_calls.with_label_values(NO_LABELS).inc_by(report.api_calls);
-        if let Some(error) = error {
-            if error.reason == Reason::RunPanicked.as_str() {
-                self.run_panics.with_label_values(NO_LABELS).inc();
-            }
-            if error.reason.starts_with("Database") {
-                self.segments.with_label_values(&["failed"]).inc();
-            }
+        if error.is_some_and(|error| error.reason.starts_with("Database")) {
+            self.segments.with_label_values(&["failed"]).inc();
         }
         if !self.per_object {
             return;
@@ -225,6 +220,7 @@ impl ReplicatorMetrics {
             schedule.and_then(|schedule| expected_interval(schedule, now)),
         );
         raise(&self.missed_runs, standing.missed);
+        raise(&self.run_panics, standing.panics);
         raise(&self.credential_rotations, standing.rotations);
         if let Some(usage) = standing.usage {
             self.api_calls_limit.with_label_values(NO_LABELS).set(usage.limit);

@@ -89,6 +89,42 @@ fn a_process_that_starts_reports_what_the_status_says() {
 }
 
 #[test]
+fn a_restart_takes_no_condition_back_before_anybody_has_looked() {
+    let mut standing = live();
+    standing.objects[0].degraded = vec![replication::progress::Degradation {
+        reason: "PartialVisibility",
+        message: "Contact: not every record".to_owned(),
+    }];
+    let first = built(&standing, None, TEN);
+    let mut recalled = Standing::recall(&spec(&json!({})), Some(&first));
+    recalled.generation = Some(1);
+    let second = built(&recalled, Some(&first), "2026-11-28T10:01:00Z");
+    assert_eq!(second.conditions[1..5], first.conditions[1..5]);
+    let of = |status: &SalesforceReplicatorStatus, index: usize| {
+        let condition = &status.conditions[index];
+        format!("{} {} {}", condition.type_, condition.status, condition.reason)
+    };
+    assert_eq!(of(&second, 2), "CredentialsValid True Authenticated");
+    assert_eq!(of(&second, 4), "Degraded True PartialVisibility");
+}
+
+#[test]
+fn a_resource_that_was_made_suspended_has_every_condition() {
+    let mut standing = Standing::recall(&spec(&json!({})), None);
+    standing.generation = Some(1);
+    standing.activity = Activity::Suspended;
+    let status = build(
+        &spec(&json!({"suspend": true})),
+        &standing,
+        Some(&schedule()),
+        None,
+        at(TEN),
+    );
+    assert_eq!(status.conditions.len(), 6);
+    assert_eq!(ready(&status), Some(("Unknown", Some(Reason::Suspended))));
+}
+
+#[test]
 fn texts_are_cut_between_characters() {
     assert_eq!(cut("short", 8), "short");
     assert_eq!(cut("äöüäöüäöü", 10), "äöü…");
@@ -115,6 +151,7 @@ fn two_hundred_failing_objects_fit() {
         object.failure = Some(crate::standing::Failure {
             trouble: crate::standing::Trouble::new(salesforce::ErrorKind::Fatal, Reason::RunFailed, "x".repeat(4000)),
             count: 1,
+            kind: RunKind::Incremental,
         });
     }
     let status = build(&spec, &standing, None, None, at(TEN));
