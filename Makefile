@@ -37,7 +37,7 @@ install: ## build it and put it on cargo's path, with the kubectl plugin sfr
 
 ##@ Check
 
-.PHONY: test check compiler fmt-check test-rust test-long test-clients kubernetes measure lint fmt fmt-check deny advisories drift
+.PHONY: test check compiler fmt-check test-rust test-long test-clients kubernetes measure measure-operator lint fmt fmt-check deny advisories drift
 test: check test-clients kubernetes test-rust ## everything that CI checks: the cheap checks first, then the tests
 
 check: compiler fmt-check lint deny drift ## the cheap checks alone
@@ -56,6 +56,9 @@ kubernetes: ## the Kubernetes control plane that the tests run against, built on
 
 measure: ## rows a second and memory of an Initial of 100 000 and 1 000 000 contacts; takes some minutes
 	scripts/with-postgres scripts/measure
+
+measure-operator: ## time, memory, CPU and API requests of one operator with 200 resources of 5 objects
+	SFR_TEST_RESOURCES=200 scripts/with-postgres $(CARGO) test --package e2e operator::scale -- --nocapture
 
 compiler:
 	@scripts/need 'cc -include stdio.h -x c -E /dev/null' gcc libc6-dev

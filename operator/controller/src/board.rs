@@ -10,6 +10,8 @@ use replication::{
     progress::{Event, Observer, RunKind},
 };
 
+use salesforce::CallObserver;
+
 use crate::{metrics::ReplicatorMetrics, standing::Standing, wake::Wake};
 
 /// How one replicator stands, shared.
@@ -44,6 +46,11 @@ impl Board {
         if is_changed {
             self.wake.wake();
         }
+    }
+
+    /// Who is told of calls to Salesforce.
+    pub(crate) fn calls(&self) -> Arc<dyn CallObserver> {
+        Arc::<ReplicatorMetrics>::clone(&self.metrics)
     }
 
     pub(crate) fn metrics(&self) -> &Arc<ReplicatorMetrics> {

@@ -280,6 +280,7 @@ impl Worker {
         options.adopt.clone_from(&order.adopt);
         options.environment.ending = ending.clone();
         options.environment.observer = Arc::<Board>::clone(&self.board);
+        options.environment.calls = Some(self.board.calls());
         if order.spec.destination.sqlite.is_some() {
             make_folder(&options.sqlite_directory).await?;
         }

@@ -138,6 +138,7 @@ pub fn client(connection: &Connection, secrets: &dyn Secrets, options: &Options)
     };
     let mut config = ClientConfig::new(login_url, api_version);
     config.allow_http = options.allow_http;
+    config.observer.clone_from(&options.environment.calls);
     config.page_rows = options.environment.tuning.page_rows.unwrap_or(config.page_rows);
     if let Some(reference) = ca_secret_ref {
         let ca = required(secrets, &reference.name, &reference.key)?;

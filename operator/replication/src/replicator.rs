@@ -32,7 +32,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use salesforce::{Client, Retry, clock::SharedClock};
+use salesforce::{CallObserver, Client, Retry, clock::SharedClock};
 use serde::Serialize;
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -86,6 +86,8 @@ pub struct Environment {
     pub budget: ByteBudget,
     /// Who is told what runs do.
     pub observer: Arc<dyn Observer>,
+    /// Who is told of calls to Salesforce.
+    pub calls: Option<Arc<dyn CallObserver>>,
     /// Sizes.
     pub tuning: Tuning,
     /// Runs at once of all replicators that share this; `None` leaves it to each one's `parallelism`.
@@ -209,6 +211,7 @@ impl Environment {
             random: Arc::new(SystemRandomness),
             budget: ByteBudget::default(),
             observer,
+            calls: None,
             tuning: Tuning::default(),
             active_runs: None,
             leadership: Arc::new(Unrivalled),

@@ -21,7 +21,7 @@ use crate::{
     },
     endpoint::{AllowHttp, ApiVersion, check_url, host_of, login_endpoint},
     envelope::{Opened, Operation, open, result},
-    error::{Error, Place, Result},
+    error::{Call, Error, Place, Result},
     http::Http,
     limits::{ApiUsage, OBJECTS_PER_DESCRIBE, PAGE_ROWS, Timeouts},
     query::{Locator, Page, QueryScope, Shape, check_ids},
@@ -50,6 +50,15 @@ pub struct ClientConfig {
     pub timeouts: Timeouts,
     /// Rows of a page that are asked for, 200 to 2000; Salesforce takes it as a hint.
     pub page_rows: u16,
+    /// Who is told of each call.
+    pub observer: Option<Arc<dyn CallObserver>>,
+}
+
+/// Is told of each call to Salesforce, logins included, when its answer is there or it has failed; not of one that was dropped.
+/// Must not block.
+pub trait CallObserver: std::fmt::Debug + Send + Sync + 'static {
+    /// A call took so long. `outcome` has the error where it failed.
+    fn called(&self, call: Call, outcome: std::result::Result<(), &Error>, took: Duration);
 }
 
 impl ClientConfig {
@@ -62,6 +71,7 @@ impl ClientConfig {
             allow_http: AllowHttp::default(),
             timeouts: Timeouts::default(),
             page_rows: *PAGE_ROWS.end(),
+            observer: None,
         }
     }
 }
@@ -457,6 +467,17 @@ impl Shared {
 
     /// Posts an envelope, and tells faults from answers.
     async fn exchange(&self, url: Url, envelope: Zeroizing<Vec<u8>>, place: Place) -> Result<Answered> {
+        let started = self.clock.monotonic();
+        let call = place.call;
+        let outcome = self.exchange_unobserved(url, envelope, place).await;
+        if let Some(observer) = &self.config.observer {
+            let took = self.clock.monotonic().saturating_sub(started);
+            observer.called(call, outcome.as_ref().map(|_| ()), took);
+        }
+        outcome
+    }
+
+    async fn exchange_unobserved(&self, url: Url, envelope: Zeroizing<Vec<u8>>, place: Place) -> Result<Answered> {
         let started = self.clock.monotonic();
         let answer = self.http.post(url, envelope, &place).await?;
         tracing::debug!(

@@ -67,7 +67,7 @@ mod xml;
 mod test_server;
 
 pub use changes::{Deleted, DeletedRecord, Updated};
-pub use client::{Client, ClientConfig, Credentials};
+pub use client::{CallObserver, Client, ClientConfig, Credentials};
 pub use endpoint::{AllowHttp, ApiVersion};
 pub use error::{Call, Cause, Error, ErrorKind, Place, Result, Retry, Waiting};
 pub use fault::Fault;

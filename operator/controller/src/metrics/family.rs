@@ -83,6 +83,8 @@ families! {
     replicator CREDENTIAL_ROTATIONS = Counter "credential_rotations_total" [] "Changes of a Secret that were taken up.";
     replicator STATUS_PATCHES = Counter "status_patches_total" ["result"] "Writes of the resource's status; result is success or error.";
     replicator API_CALLS = Counter "api_calls_total" [] "Calls of runs that Salesforce counted.";
+    replicator API_REQUESTS = Counter "api_requests_total" ["api", "code"] "Requests to Salesforce, logins included; code is ok, or the reason of the error.";
+    replicator API_REQUEST_DURATION = Histogram "api_request_duration_seconds" ["api"] "How long requests to Salesforce took, until the whole answer was there.";
     replicator API_CALLS_REMAINING = Gauge "api_calls_remaining" [] "API calls that the org has left within 24 hours, as Salesforce last told.";
     replicator API_CALLS_LIMIT = Gauge "api_calls_limit" [] "API calls that the org may make within 24 hours.";
     replicator SEGMENTS = Counter "destination_segments_total" ["result"] "Segments by what came of them: committed, or failed in the database.";

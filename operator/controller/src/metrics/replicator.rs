@@ -6,12 +6,14 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
+    time::Duration,
 };
 
 use crds::{ConditionType, Reason, SalesforceReplicatorSpec, SalesforceReplicatorStatus, Schedule};
 use jiff::Timestamp;
 use prometheus::{GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry, Result};
 use replication::progress::{Drift, Event, RunKind, RunReport};
+use salesforce::{Call, CallObserver};
 
 use super::family;
 use crate::standing::{ObjectStanding, Standing};
@@ -20,6 +22,12 @@ use crate::standing::{ObjectStanding, Standing};
 const RUN_BUCKETS: [f64; 12] = [
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 1800.0, 7200.0, 28_800.0,
 ];
+
+/// Seconds of a request: Salesforce lets a query run for two minutes.
+const REQUEST_BUCKETS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0];
+
+/// The API that this version speaks.
+const API: &str = "Soap";
 
 const OPERATIONS: [&str; 3] = ["read", "upserted", "deleted"];
 const RESULTS: [&str; 2] = ["success", "error"];
@@ -46,6 +54,8 @@ pub(crate) struct ReplicatorMetrics {
     credential_rotations: IntCounterVec,
     status_patches: IntCounterVec,
     api_calls: IntCounterVec,
+    api_requests: IntCounterVec,
+    api_request_duration: HistogramVec,
     api_calls_remaining: IntGaugeVec,
     api_calls_limit: IntGaugeVec,
     segments: IntCounterVec,
@@ -85,6 +95,8 @@ impl ReplicatorMetrics {
             credential_rotations: family::CREDENTIAL_ROTATIONS.counters(&registry)?,
             status_patches: family::STATUS_PATCHES.counters(&registry)?,
             api_calls: family::API_CALLS.counters(&registry)?,
+            api_requests: family::API_REQUESTS.counters(&registry)?,
+            api_request_duration: family::API_REQUEST_DURATION.histograms(&registry, &REQUEST_BUCKETS)?,
             api_calls_remaining: family::API_CALLS_REMAINING.gauges(&registry)?,
             api_calls_limit: family::API_CALLS_LIMIT.gauges(&registry)?,
             segments: family::SEGMENTS.counters(&registry)?,
@@ -112,6 +124,7 @@ impl ReplicatorMetrics {
         ] {
             counters.with_label_values(NO_LABELS);
         }
+        metrics.api_requests.with_label_values(&[API, "ok"]);
         for result in RESULTS {
             metrics.status_patches.with_label_values(&[result]);
         }
@@ -300,6 +313,16 @@ impl ReplicatorMetrics {
     pub(crate) fn patched(&self, is_written: bool) {
         let result = if is_written { "success" } else { "error" };
         self.status_patches.with_label_values(&[result]).inc();
+    }
+}
+
+impl CallObserver for ReplicatorMetrics {
+    fn called(&self, _call: Call, outcome: std::result::Result<(), &salesforce::Error>, took: Duration) {
+        let code = outcome.err().map_or("ok", salesforce::Error::reason);
+        self.api_requests.with_label_values(&[API, code]).inc();
+        self.api_request_duration
+            .with_label_values(&[API])
+            .observe(took.as_secs_f64());
     }
 }
 

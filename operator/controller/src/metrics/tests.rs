@@ -101,6 +101,8 @@ fn what_a_scrape_shows_is_in_the_list_and_the_other_way_round() {
     standing.next_run = Some(at(TEN));
     standing.usage = Some(crds::ApiUsage { used: 1, limit: 10 });
     replicator.observe("Contact", &ended(crate::fixture::drifted("Contact")));
+    let took = std::time::Duration::from_millis(70);
+    salesforce::CallObserver::called(replicator.as_ref(), salesforce::Call::QueryAll, Ok(()), took);
     let failed = failed("Contact", RunKind::Incremental, crds::Reason::QueryTimeout);
     replicator.observe("Contact", &failed);
     follow(&replicator, &standing);

@@ -112,7 +112,7 @@ async fn change_mapping(bench: &mut Bench) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_load_begins_anew_with_another_plan() {
     let mut bench = contacts().await;
-    change_mapping(&mut bench).await;
+    Box::pin(change_mapping(&mut bench)).await;
     bench.assert_equal(&bench.session().await);
 }
 
@@ -121,7 +121,7 @@ async fn a_load_into_postgres_begins_anew_with_another_plan() {
     let place = Place::new().await;
     let mut bench = contacts().await;
     bench.schema = Some(place.schema.clone());
-    change_mapping(&mut bench).await;
+    Box::pin(change_mapping(&mut bench)).await;
     let found = place
         .server
         .value("SELECT count(*) FROM contact WHERE surname > '2000-01-01'::timestamptz")

@@ -965,3 +965,30 @@ async fn no_secret_is_in_any_error_or_debug_text() {
     }
     assert!(!format!("{:?}", credentials()).contains("MARK"));
 }
+
+/// Remembers what it was told.
+#[derive(Debug, Default)]
+struct Told(Mutex<Vec<String>>);
+
+impl CallObserver for Told {
+    fn called(&self, call: Call, outcome: std::result::Result<(), &Error>, _took: Duration) {
+        let code = outcome.err().map_or("ok", Error::reason);
+        self.0.lock().unwrap().push(format!("{call} {code}"));
+    }
+}
+
+#[tokio::test]
+async fn an_observer_is_told_of_each_call_with_what_came_of_it() {
+    let server = Server::start(with_login(|request| match request.call() {
+        "getServerTimestamp" => Reply::xml(503, ""),
+        _ => Reply::xml(200, "<html/>"),
+    }))
+    .await;
+    let told = Arc::new(Told::default());
+    let mut config = config(&server);
+    config.observer = Some(Arc::<Told>::clone(&told));
+    let client = Client::new(config, credentials(), SystemClock::shared()).unwrap();
+    assert!(client.server_timestamp().await.is_err());
+    let told = told.0.lock().unwrap().clone();
+    assert_eq!(told, ["login ok", "getServerTimestamp SalesforceUnavailable"]);
+}
