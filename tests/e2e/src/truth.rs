@@ -171,6 +171,8 @@ impl Table<'_> {
         };
         for (id, record) in &wanted {
             match rows.get(*id) {
+                // It may have left and come back since the last Reconcile, without a stamp.
+                Some(cells) if may_move && self.may_have_left(cells) => {}
                 Some(cells) => {
                     for (column, cell) in self.columns.iter().zip(cells) {
                         if let Some(text) = self.differs(column, record, records, cell) {
@@ -197,6 +199,15 @@ impl Table<'_> {
             lost.for_each(|id| tell(id, "was in the table and should have stayed".to_owned()));
         }
         found
+    }
+
+    /// Whether the row may be that of a record that did not meet the condition when it was looked at last.
+    fn may_have_left(&self, cells: &[Cell]) -> bool {
+        match self.deletes {
+            "Ignore" => true,
+            "Mark" => self.marked(cells).0 == Some(true),
+            _ => false,
+        }
     }
 
     /// `is_deleted`, and whether there is a `deleted_at`.
