@@ -34,7 +34,7 @@ impl Wake {
 
     /// Soon, and not now: whoever calls holds nothing up.
     pub(crate) fn wake(&self) {
-        // Full: the reconciler has more to do than it can, and looks at each resource again within the minute.
+        // Full: the reconciler has more to do than it can. It looks at each resource again at the next wake-up, or resync.
         self.send.try_send(self.resource.clone()).ok();
     }
 }
