@@ -327,6 +327,11 @@ impl Site {
         patched.expect("the patch is taken");
     }
 
+    /// Waits for an event about the resource. Events are published behind the status that they belong to.
+    pub async fn until_event(&self, reason: &str) {
+        until(reason, async || self.events().await.iter().any(|told| told == reason)).await;
+    }
+
     /// Reasons of the events about the resource, in the order of their names.
     ///
     /// # Panics

@@ -26,7 +26,7 @@ async fn from_apply_to_rows_and_a_change_in_the_org_to_a_changed_row() {
         assert_eq!(condition(&status, of), wanted);
     }
     assert_eq!(count(&site, "contact").await, 300);
-    assert!(site.events().await.contains(&"InitialRunCompleted".to_owned()));
+    site.until_event("InitialRunCompleted").await;
 
     let id = site.stage.org.id("Contact", 0).unwrap();
     site.stage
@@ -114,7 +114,7 @@ async fn a_suspended_resource_runs_nothing_until_it_is_resumed() {
         Some("later"),
         "consumed by the first load"
     );
-    assert!(site.events().await.contains(&"Resumed".to_owned()));
+    site.until_event("Resumed").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -149,7 +149,7 @@ async fn an_object_that_is_taken_off_keeps_its_table_and_a_new_one_is_loaded() {
     assert_eq!(names, ["Contact", "User"]);
     assert_eq!(status.retired_tables, ["account"]);
     assert_eq!(count(&site, "account").await, 40);
-    assert!(site.events().await.contains(&"ObjectRemoved".to_owned()));
+    site.until_event("ObjectRemoved").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,7 +204,7 @@ async fn tables_stay_or_go_with_the_resource_as_the_policy_says() {
     .await;
     let tables = "SELECT count(*) FROM information_schema.tables WHERE table_schema = 'salesforce'";
     assert_eq!(site.stage.database().query(tables).await[0][0].as_deref(), Some("0"));
-    assert!(site.events().await.contains(&"TablesDropped".to_owned()));
+    site.until_event("TablesDropped").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
