@@ -9,7 +9,6 @@ use replication::{
     plan::ObjectName,
     progress::{Event, Observer, RunKind},
 };
-
 use salesforce::CallObserver;
 
 use crate::{metrics::ReplicatorMetrics, standing::Standing, wake::Wake};

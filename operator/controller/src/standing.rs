@@ -84,7 +84,7 @@ pub(crate) struct Standing {
     /// In the order of the spec.
     pub(crate) objects: Vec<ObjectStanding>,
     pub(crate) tick: Option<Tick>,
-    /// Of the tick under way; those of a tick that ended count as its own.
+    /// When the object that is furthest behind was last replicated.
     pub(crate) last_success: Option<Timestamp>,
     pub(crate) next_run: Option<Timestamp>,
     pub(crate) next_try: Option<Timestamp>,

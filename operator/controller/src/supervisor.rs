@@ -76,13 +76,13 @@ pub(crate) struct Memory {
     /// How it stood when events were last published.
     pub(crate) seen: Standing,
     pub(crate) was_suspended: Option<bool>,
-    /// The status that was last sent or read, and when it was sent, on the monotonic clock.
+    /// When a status was last sent, on the monotonic clock.
     pub(crate) sent: Option<Duration>,
     /// The Secrets as they were last read.
     pub(crate) secrets: Arc<Snapshot>,
     /// The trouble with credentials for which they were read anew.
     pub(crate) read_for: Option<String>,
-    /// The resource as it was last seen, for the last status of a process.
+    /// The resource as it was last seen, with the status that was last sent: the watch may show that later.
     pub(crate) resource: Option<Arc<SalesforceReplicator>>,
 }
 
