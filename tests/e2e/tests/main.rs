@@ -31,6 +31,8 @@ mod readers;
 #[cfg(test)]
 mod salesforce_faults;
 #[cfg(test)]
+mod samples;
+#[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod schema_changes;
