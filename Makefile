@@ -37,7 +37,7 @@ install: ## build it and put it on cargo's path, with the kubectl plugin sfr
 
 ##@ Check
 
-.PHONY: test check compiler fmt-check test-rust test-long test-clients kubernetes measure measure-operator lint fmt fmt-check deny advisories drift
+.PHONY: test check compiler fmt-check chart test-rust test-long test-clients kubernetes measure measure-operator lint fmt fmt-check deny advisories drift
 test: check test-clients kubernetes test-rust ## everything that CI checks: the cheap checks first, then the tests
 
 check: compiler fmt-check lint deny drift ## the cheap checks alone
@@ -50,6 +50,9 @@ test-long: compiler ## a thousand random lives of an org, each compared to the l
 
 test-clients: ## public Salesforce clients (Python, JavaScript) against the simulator
 	tests/simulator/tests/clients/run
+
+chart: compiler ## lint and render the chart in each way that is tested, on a real API server too
+	$(CARGO) test --package e2e --test main chart::
 
 kubernetes: ## the Kubernetes control plane that the tests run against, built once into the user's cache
 	scripts/kubernetes

@@ -7,6 +7,8 @@ mod bench;
 #[cfg(test)]
 mod chaos;
 #[cfg(test)]
+mod chart;
+#[cfg(test)]
 mod control_plane;
 #[cfg(test)]
 mod crash;

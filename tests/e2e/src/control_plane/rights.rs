@@ -16,6 +16,38 @@ pub const DEPLOY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy");
 /// The service account, and whatever else is named after the operator.
 pub const NAME: &str = "salesforce-replicator";
 
+/// What the operator may do in a namespace whose resources it serves, or in all: the rules of a role, in the order in which
+/// they are shipped. Whatever is shipped is held against this, and this against what an operator asks for in its life.
+pub fn serving() -> Value {
+    json!([
+        {
+            "apiGroups": ["salesforce-replicator.io"],
+            "resources": ["salesforcereplicators"],
+            "verbs": ["list", "watch", "patch"],
+        },
+        {
+            "apiGroups": ["salesforce-replicator.io"],
+            "resources": ["salesforcereplicators/status"],
+            "verbs": ["patch"],
+        },
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "list", "watch"]},
+    ])
+}
+
+/// What it may do in its own namespace to elect a leader by a Lease of that name.
+pub fn electing(lease: &str) -> Value {
+    json!([
+        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create"]},
+        {
+            "apiGroups": ["coordination.k8s.io"],
+            "resources": ["leases"],
+            "resourceNames": [lease],
+            "verbs": ["get", "update"],
+        },
+    ])
+}
+
 /// Where an operator watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope<'a> {
