@@ -73,8 +73,10 @@ families! {
     operator KUBE_REQUESTS = Counter "kube_requests_total" ["verb", "code"] "Requests to the Kubernetes API server by HTTP method and status; code is error where no answer came.";
     operator ACTIVE_RUNS = Gauge "active_runs" [] "Runs of objects in progress, those that wait for their turn included.";
     replicator CONDITION = Gauge "condition" ["type", "status"] "1 for the status that each condition has, 0 for the others.";
+    replicator CONDITION_REASON = Gauge "condition_reason" ["type", "reason"] "1 for the reason that each condition has; another reason has no series.";
     replicator SUSPENDED = Gauge "suspended" [] "1 where spec.suspend is true, else 0.";
     replicator LAST_SUCCESS = Gauge "last_success_timestamp_seconds" [] "When every object was last replicated.";
+    replicator STALE = Gauge "stale_timestamp_seconds" [] "When the data counts as stale, unless a run succeeds before; not there where only a person starts runs.";
     replicator NEXT_RUN = Gauge "next_run_timestamp_seconds" [] "When the next run starts by the trigger; not there where only a person starts runs.";
     replicator EXPECTED_INTERVAL = Gauge "expected_interval_seconds" [] "Time from one run to the next by the trigger; not there where only a person starts runs.";
     replicator MISSED_RUNS = Counter "missed_runs_total" [] "Due times that passed without a run of their own.";

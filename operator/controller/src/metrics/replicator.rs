@@ -1,7 +1,7 @@
 //! Metrics of one replicator.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
@@ -16,7 +16,10 @@ use replication::progress::{Drift, Event, RunKind, RunReport};
 use salesforce::{Call, CallObserver};
 
 use super::family;
-use crate::standing::{ObjectStanding, Standing};
+use crate::{
+    conditions,
+    standing::{ObjectStanding, Standing},
+};
 
 /// Seconds of a run: from a call that finds nothing to a first load of hours.
 const RUN_BUCKETS: [f64; 12] = [
@@ -43,9 +46,13 @@ pub(crate) struct ReplicatorMetrics {
     active: AtomicI64,
     /// Objects that have series.
     objects: Mutex<BTreeSet<String>>,
+    /// The reason of each condition that has a series.
+    reasons: Mutex<BTreeMap<&'static str, String>>,
     condition: IntGaugeVec,
+    condition_reason: IntGaugeVec,
     suspended: IntGaugeVec,
     last_success: GaugeVec,
+    stale: GaugeVec,
     next_run: GaugeVec,
     expected_interval: GaugeVec,
     missed_runs: IntCounterVec,
@@ -85,8 +92,10 @@ impl ReplicatorMetrics {
         let registry = Registry::new_custom(None, Some(labels))?;
         let metrics = Self {
             condition: family::CONDITION.gauges(&registry)?,
+            condition_reason: family::CONDITION_REASON.gauges(&registry)?,
             suspended: family::SUSPENDED.gauges(&registry)?,
             last_success: family::LAST_SUCCESS.times(&registry)?,
+            stale: family::STALE.times(&registry)?,
             next_run: family::NEXT_RUN.times(&registry)?,
             expected_interval: family::EXPECTED_INTERVAL.times(&registry)?,
             missed_runs: family::MISSED_RUNS.counters(&registry)?,
@@ -115,13 +124,11 @@ impl ReplicatorMetrics {
             per_object,
             active: AtomicI64::new(0),
             objects: Mutex::default(),
+            reasons: Mutex::default(),
         };
-        for counters in [
-            &metrics.missed_runs,
-            &metrics.run_panics,
-            &metrics.credential_rotations,
-            &metrics.api_calls,
-        ] {
+        // Not missed_runs: it goes on from what the status says, and a scrape that saw it at zero before would take all of
+        // that for new.
+        for counters in [&metrics.run_panics, &metrics.credential_rotations, &metrics.api_calls] {
             counters.with_label_values(NO_LABELS);
         }
         metrics.api_requests.with_label_values(&[API, "ok"]);
@@ -223,9 +230,14 @@ impl ReplicatorMetrics {
                     .with_label_values(&[of.as_str(), value])
                     .set(i64::from(is));
             }
+            self.reason(of, stands.map(|condition| condition.reason.as_str()));
         }
         self.suspended.with_label_values(NO_LABELS).set(i64::from(spec.suspend));
         set(&self.last_success, NO_LABELS, standing.last_success.map(seconds));
+        let stale = schedule
+            .zip(standing.last_success)
+            .and_then(|(schedule, last)| conditions::stale_at(schedule, last));
+        set(&self.stale, NO_LABELS, stale.map(seconds));
         set(&self.next_run, NO_LABELS, standing.next_run.map(seconds));
         set(
             &self.expected_interval,
@@ -250,6 +262,22 @@ impl ReplicatorMetrics {
             .store(i64::try_from(running).unwrap_or(i64::MAX), Ordering::Relaxed);
         if self.per_object {
             self.follow_objects(&standing.objects);
+        }
+    }
+
+    /// The one series of a condition's reason.
+    fn reason(&self, of: ConditionType, reason: Option<&str>) {
+        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        let former = match reason {
+            Some(reason) => {
+                // Before the former one goes: a scrape never finds none.
+                self.condition_reason.with_label_values(&[of.as_str(), reason]).set(1);
+                reasons.insert(of.as_str(), reason.to_owned())
+            }
+            None => reasons.remove(of.as_str()),
+        };
+        if let Some(former) = former.filter(|former| Some(former.as_str()) != reason) {
+            self.condition_reason.remove_label_values(&[of.as_str(), &former]).ok();
         }
     }
 

@@ -77,10 +77,43 @@ fn a_condition_has_one_status_and_a_time_that_is_not_known_has_no_series() {
         .filter(|line| line.starts_with("salesforce_replicator_condition{") && line.ends_with(" 1"))
         .collect();
     assert_eq!(holding.len(), 6, "{holding:?}");
+    // Five minutes are the interval, and what is younger than a quarter of an hour is never stale.
+    let stale = live().last_success.unwrap() + std::time::Duration::from_mins(15);
+    assert!(text.contains(&format!(
+        "salesforce_replicator_stale_timestamp_seconds{{replicator=\"crm\",replicator_namespace=\"telephony\"}} {}",
+        stale.as_second()
+    )));
     assert!(text.contains(
         "salesforce_replicator_expected_interval_seconds{replicator=\"crm\",replicator_namespace=\"telephony\"} 300"
     ));
     assert!(!text.contains("salesforce_replicator_next_run_timestamp_seconds{"));
+}
+
+#[test]
+fn a_condition_has_one_reason() {
+    let metrics = metrics();
+    let replicator = metrics.replicator("telephony", "crm").unwrap();
+    let ready = || -> Vec<String> {
+        let text = metrics.text();
+        let reasons = text.lines().filter(|line| {
+            line.starts_with("salesforce_replicator_condition_reason{") && line.contains(r#"type="Ready""#)
+        });
+        reasons.map(str::to_owned).collect()
+    };
+    let mut standing = live();
+    follow(&replicator, &standing);
+    let first = ready();
+    assert!(
+        first.len() == 1 && first[0].contains(r#"reason="UpToDate""#),
+        "{first:?}"
+    );
+    standing.objects[0].rejected = 1;
+    follow(&replicator, &standing);
+    let then = ready();
+    assert!(
+        then.len() == 1 && then[0].contains(r#"reason="RowsRejected""#),
+        "{then:?}"
+    );
 }
 
 #[test]
