@@ -37,10 +37,10 @@ install: ## build it and put it on cargo's path, with the kubectl plugin sfr
 
 ##@ Check
 
-.PHONY: test check compiler fmt-check chart test-rust test-long test-clients kubernetes measure measure-operator lint fmt fmt-check deny advisories drift
+.PHONY: test check compiler fmt-check chart test-rust test-long test-clients kubernetes measure measure-operator lint fmt fmt-check deny advisories alerts drift
 test: check test-clients kubernetes test-rust ## everything that CI checks: the cheap checks first, then the tests
 
-check: compiler fmt-check lint deny drift ## the cheap checks alone
+check: compiler fmt-check lint deny alerts drift ## the cheap checks alone
 
 test-rust: compiler ## all Rust tests, beside a throw-away PostgreSQL; ARGS= goes to cargo test instead of --workspace
 	$(if $(ARGS),,SFR_TEST_BINARY=$(BINARY)) scripts/with-postgres $(CARGO) test $(if $(ARGS),$(ARGS),--workspace)
@@ -78,6 +78,9 @@ fmt-check: ## fail where the code is not formatted
 
 deny: ## licences, banned and double dependencies, sources
 	scripts/cargo-deny check bans licenses sources
+
+alerts: ## check the alerts and run their tests, with promtool
+	scripts/alerts
 
 advisories: ## known vulnerabilities; needs the network for the advisory database
 	scripts/cargo-deny check advisories
