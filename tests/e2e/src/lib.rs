@@ -21,6 +21,7 @@ pub mod database;
 pub mod helm;
 pub mod line;
 pub mod operator;
+pub mod prometheus;
 pub mod replica;
 pub mod resource;
 pub mod scramble;

@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 
+use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
 };
+
+use crate::control_plane::user::User;
 
 /// A port that leads to another one. It ends when it is dropped.
 #[derive(Debug)]
@@ -32,6 +35,24 @@ impl Line {
             open,
             _work: work,
         }
+    }
+
+    /// A user whose way to the API server is a line.
+    ///
+    /// # Panics
+    /// When no port is free, or the kubeconfig is none.
+    pub async fn to_api_server(user: &User) -> (User, Self) {
+        let text = std::fs::read_to_string(&user.kubeconfig).expect("a kubeconfig");
+        let mut kubeconfig: Value = serde_json::from_str(&text).expect("JSON");
+        let server = &mut kubeconfig["clusters"][0]["cluster"]["server"];
+        let url = url::Url::parse(server.as_str().expect("a URL")).expect("a URL");
+        let (host, port) = (url.host_str().expect("a host"), url.port().expect("a port"));
+        let line = Self::to(&format!("{host}:{port}")).await;
+        *server = json!(format!("https://{}", line.address()));
+        let mut user = user.clone();
+        user.kubeconfig.set_extension("line");
+        std::fs::write(&user.kubeconfig, kubeconfig.to_string()).expect("the folder can be written to");
+        (user, line)
     }
 
     /// Where it begins.

@@ -99,6 +99,11 @@ impl Operator {
         (status, body.to_owned())
     }
 
+    /// Where it is scraped.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.metrics
+    }
+
     /// A scrape.
     pub async fn metrics(&self) -> String {
         self.get("/metrics").await.1

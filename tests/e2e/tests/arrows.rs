@@ -9,12 +9,13 @@ use std::{
 use serde_json::Value;
 
 /// Packages of this workspace that each may use, at run time.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("crds", &[]),
     ("salesforce", &[]),
     ("replication", &["crds", "salesforce"]),
     ("controller", &["crds", "replication", "salesforce"]),
     ("cli", &["controller", "crds", "replication", "salesforce"]),
+    ("dashboards", &[]),
     ("simulator", &[]),
     ("e2e", &["crds", "simulator"]),
 ];

@@ -23,6 +23,8 @@ mod equality;
 #[cfg(test)]
 mod guard;
 #[cfg(test)]
+mod monitoring;
+#[cfg(test)]
 mod nothing_changed;
 #[cfg(test)]
 mod operator;

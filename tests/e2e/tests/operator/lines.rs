@@ -2,11 +2,10 @@
 
 use e2e::{
     binary::until,
-    control_plane::user::User,
     line::Line,
     operator::{Operator, condition},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::site;
 
@@ -50,24 +49,10 @@ async fn a_quota_that_is_used_up_is_told_with_the_time_of_the_next_try() {
     site.until_condition("Ready", "True/UpToDate").await;
 }
 
-/// A user whose way to the API server can be cut.
-async fn by_line(user: &User) -> (User, Line) {
-    let text = std::fs::read_to_string(&user.kubeconfig).unwrap();
-    let mut kubeconfig: Value = serde_json::from_str(&text).unwrap();
-    let server = &mut kubeconfig["clusters"][0]["cluster"]["server"];
-    let url = url::Url::parse(server.as_str().unwrap()).unwrap();
-    let line = Line::to(&format!("{}:{}", url.host_str().unwrap(), url.port().unwrap())).await;
-    *server = json!(format!("https://{}", line.address()));
-    let mut user = user.clone();
-    user.kubeconfig.set_extension("line");
-    std::fs::write(&user.kubeconfig, kubeconfig.to_string()).unwrap();
-    (user, line)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_that_is_cut_begins_anew_and_misses_nothing() {
     let mut site = site("watch").await;
-    let (user, line) = by_line(&site.user).await;
+    let (user, line) = Line::to_api_server(&site.user).await;
     site.user = user;
     let operator = site.operator(&["--no-leader-election"]).await;
     site.apply().await;
@@ -90,7 +75,7 @@ async fn a_watch_that_is_cut_begins_anew_and_misses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_cannot_renew_its_lease_ends() {
     let site = site("lease").await;
-    let (user, line) = by_line(&site.user).await;
+    let (user, line) = Line::to_api_server(&site.user).await;
     let arguments = [
         "--watch-namespaces",
         &site.namespace,
