@@ -37,7 +37,7 @@ install: ## build it and put it on cargo's path, with the kubectl plugin sfr
 
 ##@ Check
 
-.PHONY: test check compiler fmt-check chart test-rust test-long test-clients kubernetes measure measure-operator lint fmt fmt-check deny advisories alerts drift
+.PHONY: test check compiler fmt-check chart test-rust test-long test-clients test-commands kubernetes measure measure-operator lint fmt fmt-check deny advisories alerts drift
 test: check test-clients kubernetes test-rust ## everything that CI checks: the cheap checks first, then the tests
 
 check: compiler fmt-check lint deny alerts drift ## the cheap checks alone
@@ -53,6 +53,9 @@ test-clients: ## public Salesforce clients (Python, JavaScript) against the simu
 
 chart: compiler ## lint and render the chart in each way that is tested, on a real API server too
 	$(CARGO) test --package e2e --test main chart::
+
+test-commands: ## what the documentation tells to run and takes long: make install, make sbom and the like, as it is written there
+	scripts/test-commands
 
 kubernetes: ## the Kubernetes control plane that the tests run against, built once into the user's cache
 	scripts/kubernetes
@@ -77,13 +80,22 @@ fmt-check: ## fail where the code is not formatted
 	$(CARGO) fmt --all --check
 
 deny: ## licences, banned and double dependencies, sources
-	scripts/cargo-deny check bans licenses sources
+	scripts/cargo-tool deny check bans licenses sources
 
 alerts: ## check the alerts and run their tests, with promtool
 	scripts/alerts
 
 advisories: ## known vulnerabilities; needs the network for the advisory database
-	scripts/cargo-deny check advisories
+	scripts/cargo-tool deny check advisories
+
+##@ Release
+
+.PHONY: sbom licenses
+sbom: ## the software bill of materials of the binary, in CycloneDX
+	scripts/sbom
+
+licenses: ## the texts of all licences in the binary, with the crates that are under them
+	scripts/licenses
 
 ##@ Generate
 
