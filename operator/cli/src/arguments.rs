@@ -172,6 +172,8 @@ pub(crate) enum Page {
     Metrics,
     /// What the status says.
     Conditions,
+    /// What may stand in a resource.
+    Resource,
 }
 
 /// Which resource.

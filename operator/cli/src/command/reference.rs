@@ -1,5 +1,7 @@
 //! `reference`: pages of `docs` that the code knows best. `make generate` writes them, so that no list of words is kept twice.
 
+mod resource;
+
 use std::fmt::Write;
 
 use controller::metrics::family::{self, Family};
@@ -12,6 +14,7 @@ pub(crate) fn page(page: Page) -> String {
     match page {
         Page::Metrics => metrics(),
         Page::Conditions => conditions(),
+        Page::Resource => resource::page(),
     }
 }
 
