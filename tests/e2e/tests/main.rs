@@ -19,6 +19,8 @@ mod database_faults;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
+mod docs;
+#[cfg(test)]
 mod equality;
 #[cfg(test)]
 mod guard;

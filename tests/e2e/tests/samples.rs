@@ -56,7 +56,7 @@ async fn run(file: &PathBuf, folder: &std::path::Path, org: &str, database: &str
         .replace("https://acme.my.salesforce.com", org)
         .replace("integration@acme.example", USERNAME)
         .replace("password: change-me", &format!("password: {PASSWORD}"))
-        .replace("securityToken: change-me", &format!("securityToken: {TOKEN}"))
+        .replace("securityToken: change-me-too", &format!("securityToken: {TOKEN}"))
         .replace("postgres://replicator:change-me@db.example.com/crm", database);
     let name = "sample.yaml";
     std::fs::write(folder.join(name), text).unwrap();
