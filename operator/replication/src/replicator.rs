@@ -501,6 +501,10 @@ impl<D: Destination> Replicator<D> {
             if prepared || !shared.may_prepare(&plans).await {
                 return Ok(None);
             }
+            // Salesforce may have been asked for long, and another process may know other objects: each turn says that it lets go.
+            if !environment.leadership.is_held() {
+                return Ok(None);
+            }
             shared.destination.prepare().await?;
             let retired = shared
                 .destination

@@ -93,6 +93,11 @@ pub(super) fn first(
 pub(super) fn merged(known: Option<&Memory>, state: State) -> Memory {
     let known = known
         .filter(|memory| memory.state.epoch == state.epoch)
+        // A database that came back from a failover or a backup without the last commits under this epoch.
+        .filter(|memory| {
+            let (learned, stored) = (&memory.state.checkpoint, &state.checkpoint);
+            stored.watermark >= learned.watermark && stored.verified_until >= learned.verified_until
+        })
         // A Refresh that came to its end without our knowing: what it wrote may be older than what was there, and only what
         // the state says is read again (design 6.2).
         .filter(|memory| memory.state.checkpoint.refreshed_at == state.checkpoint.refreshed_at);

@@ -385,11 +385,11 @@ impl<D: Destination> Taken<'_, D> {
             }
             state = table.read_state().await?;
         }
-        // Somebody else's state that this run adopts: it is ours before anything else, though there be nothing to write.
-        if let Some(adopted) = state
-            .as_ref()
-            .filter(|state| state.owner.replicator != shared.owner.replicator)
-        {
+        // Somebody else's state that this run adopts: it is ours before anything else, though there be nothing to write. Where it
+        // is of another table, the Initial into ours adopts it, and says nothing of rows before they are there.
+        if let Some(adopted) = state.as_ref().filter(|state| {
+            state.owner.replicator != shared.owner.replicator && state.table_name == plan.table.as_str()
+        }) {
             table.create(&adopted.checkpoint, now).await?;
             state = table.read_state().await?;
         }

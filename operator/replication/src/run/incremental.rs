@@ -51,12 +51,24 @@ pub(crate) async fn run<T: ObjectTable>(
     let state = &memory.state;
     let query_start = context.server_now().await?;
     let settled = watermark::settled_before(query_start, context.overlap);
+    let believed = watermark::begin(from, memory.verified_until, query_start, context.overlap);
+    if believed < from {
+        tracing::warn!(
+            object = %context.object(),
+            "the watermark lies ahead of Salesforce's clock, which was wrong for a while: changes are read from where the table is verified"
+        );
+    }
+    let from = believed;
     let mark = Mark::new(from, query_start, settled);
     let reached = mark.complete();
     let since = watermark::lower_bound(from, context.overlap);
     let frozen = is_frozen(state);
     let checkpoint = Checkpoint {
-        watermark: if frozen { state.checkpoint.watermark } else { Some(from) },
+        watermark: if frozen {
+            state.checkpoint.watermark.map(|frozen| frozen.min(query_start))
+        } else {
+            Some(from)
+        },
         query_start: None,
         ..state.checkpoint.clone()
     };

@@ -42,6 +42,9 @@ const WRITTEN_AFTER: Duration = Duration::from_hours(1);
 /// `checked_at` is not written more often than this (design 6.1).
 const CHECKED_AFTER: Duration = Duration::from_mins(15);
 
+/// Two of Salesforce's servers are not further apart.
+const CLOCKS_DIFFER: Duration = Duration::from_mins(2);
+
 /// How far the watermark may move while a run goes on.
 #[derive(Debug)]
 pub(crate) struct Mark {
@@ -94,6 +97,24 @@ impl Mark {
     }
 }
 
+/// Where a run begins whose first query starts at `query_start`.
+///
+/// A watermark that is ahead of Salesforce's clock by more than the overlap comes from a moment in which that clock was wrong, and
+/// changes since then were asked for in vain. When it went wrong nobody knows; but what is verified is known to be here, and
+/// where that is ahead too, Verify goes through the whole log.
+pub(crate) fn begin(
+    watermark: Timestamp,
+    verified_until: Option<Timestamp>,
+    query_start: Timestamp,
+    overlap: Duration,
+) -> Timestamp {
+    if since(query_start, watermark) > overlap.max(CLOCKS_DIFFER) {
+        verified_until.map_or(query_start, |verified| verified.min(query_start))
+    } else {
+        watermark
+    }
+}
+
 /// The lower bound of a query for changes. Stamps have whole seconds, so it is cut down to one: a bound in the middle of
 /// a second would leave out rows that changed behind it.
 pub(crate) fn lower_bound(watermark: Timestamp, overlap: Duration) -> Timestamp {
@@ -121,7 +142,8 @@ pub(crate) fn is_touch_due(
     checked_at: Option<Timestamp>,
     now: Timestamp,
 ) -> bool {
-    let moved = written.is_none_or(|written| since(written, watermark) >= WRITTEN_AFTER);
+    // One that went back was wrong, see `begin`: whoever starts next must not believe it.
+    let moved = written.is_none_or(|written| written > watermark || since(written, watermark) >= WRITTEN_AFTER);
     // A wall clock that went back makes it due as well, or readers would see a time in the future for long.
     let checked = checked_at.is_none_or(|checked| checked > now || since(checked, now) >= CHECKED_AFTER);
     moved || checked
@@ -188,6 +210,19 @@ mod tests {
     }
 
     #[test]
+    fn a_watermark_ahead_of_the_clock_is_not_believed() {
+        let from = |watermark, verified: Option<i64>, overlap| {
+            begin(at(watermark), verified.map(at), at(1000), Duration::from_secs(overlap))
+        };
+        assert_eq!(from(900, Some(300), 600), at(900));
+        assert_eq!(from(1500, Some(300), 600), at(1500), "the overlap bridges it");
+        assert_eq!(from(1601, Some(300), 600), at(300));
+        assert_eq!(from(90_000, Some(80_000), 600), at(1000));
+        assert_eq!(from(90_000, None, 600), at(1000));
+        assert_eq!(from(1100, Some(300), 0), at(1100), "clocks of two servers");
+    }
+
+    #[test]
     fn the_overlap_cannot_leave_the_calendar() {
         assert_eq!(lower_bound(at(600), Duration::from_mins(10)), at(0));
         assert_eq!(
@@ -205,6 +240,7 @@ mod tests {
         assert!(!due(3599, 3000, 3599));
         assert!(due(3600, 3000, 3600));
         assert!(due(10, 20, 10));
+        assert!(due(-1, 0, 0), "it was wrong");
         assert!(is_touch_due(None, at(0), Some(at(0)), at(0)));
         assert!(is_touch_due(Some(at(0)), at(0), None, at(0)));
     }

@@ -149,6 +149,7 @@ macro_rules! contract_suite {
                 a_stamp_that_differs_is_written,
                 a_marked_row_read_by_id_is_unmarked,
                 deleted_records_read_by_id_are_noted,
+                a_deleted_record_read_by_id_leaves_though_its_row_be_newer,
             },
             rejected::{
                 the_others_are_written_and_the_former_version_stays,

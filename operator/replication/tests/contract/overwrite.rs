@@ -64,3 +64,25 @@ pub(crate) async fn deleted_records_read_by_id_are_noted<H: Harness>() {
     assert_eq!(LAST.write(&mut table, &[]).await.unwrap(), counts(0, 0, 1));
     assert!(names(&harness, &contact(Deletes::Remove)).await.is_empty());
 }
+
+/// Rows read by Id count "whatever their stamp": a row that somebody or a wrong clock made newer than its deletion leaves all the
+/// same.
+pub(crate) async fn a_deleted_record_read_by_id_leaves_though_its_row_be_newer<H: Harness>() {
+    for deletes in [Deletes::Remove, Deletes::Mark] {
+        let plan = contact(deletes);
+        let (harness, mut table) = with_meyer::<H>(deletes).await;
+        LAST.write(&mut table, &[Row::new(1, 9).name("Meyer")]).await.unwrap();
+        OVERWRITE.write(&mut table, &[Row::deleted(1, 6)]).await.unwrap();
+        assert_eq!(pending(&harness).await, [format!("{} 10:00:09", id(1))]);
+        assert_eq!(LAST.write(&mut table, &[]).await.unwrap(), counts(0, 0, 1));
+        let expected = if deletes == Deletes::Mark {
+            vec!["Meyer true"]
+        } else {
+            vec![]
+        };
+        assert_eq!(
+            lines(&harness, &plan, &["last_name", "is_deleted"][..1 + expected.len()]).await,
+            expected
+        );
+    }
+}

@@ -2,6 +2,7 @@
 
 mod apart;
 mod breaks;
+mod clocks;
 mod consistency;
 mod ending;
 mod faults;

@@ -434,7 +434,11 @@ impl Life {
         }
         let mut report = self.tick(&Asked::default(), &CancellationToken::new()).await;
         // A real process takes its threads along. Here a thread of one that ended may still claim an object in SQLite.
-        if report.runs.iter().any(|run| run.error.as_ref().is_some_and(|error| error.reason == "Fenced")) {
+        if report
+            .runs
+            .iter()
+            .any(|run| run.error.as_ref().is_some_and(|error| error.reason == "Fenced"))
+        {
             report = self.tick(&Asked::default(), &CancellationToken::new()).await;
         }
         let is_settled = report.succeeded() && self.is_as_planned().await;

@@ -28,6 +28,7 @@ for_both!(
     woke_between_two_segments,
     a_sandbox_swapped_for_production,
     another_replicator_is_adopted,
+    another_replicator_is_adopted_into_another_table,
 );
 
 async fn play(kind: Kind, name: &str) -> Play {
@@ -258,5 +259,23 @@ async fn another_replicator_is_adopted(kind: Kind, name: &str) {
     play.replicator = "default/telephony".to_owned();
     let mut session = play.session().await;
     assert_eq!(kinds(&good(&mut session).await)[0], RunKind::Incremental);
+    play.assert_equal(&session).await;
+}
+
+/// The tables of another replicator, and another name for one: its rows are loaded before anybody is told that they are there.
+async fn another_replicator_is_adopted_into_another_table(kind: Kind, name: &str) {
+    let mut play = play(kind, name).await;
+    play.exits(&["run", "--once"], 0).await;
+    play.stage.resource.name = "telephony".to_owned();
+    play.objects = json!([{"name": "Contact", "table": "people"}]);
+    let report = play
+        .command(&["run", "--once", "--adopt", "default/crm", "-ojson"])
+        .await
+        .exits(0)
+        .json();
+    assert_eq!(report["runs"][0]["kind"], "Initial", "{report:#}");
+    assert_eq!(report["runs"][0]["rows"], 500, "{report:#}");
+    play.replicator = "default/telephony".to_owned();
+    let session = play.session().await;
     play.assert_equal(&session).await;
 }

@@ -36,7 +36,7 @@ pub(super) async fn take_out(context: &Context, session: &mut Session, load: Loa
 }
 
 /// Notes the staged records that are deleted or left and whose rows are here; returns how many.
-pub(super) async fn note(context: &Context, session: &mut Session, at: Timestamp) -> Result<u64> {
+pub(super) async fn note(context: &Context, session: &mut Session, load: Load, at: Timestamp) -> Result<u64> {
     match context.plan.deletes {
         Deletes::Remove | Deletes::Mark => {}
         Deletes::Ignore => return Ok(0),
@@ -44,6 +44,7 @@ pub(super) async fn note(context: &Context, session: &mut Session, at: Timestamp
     let query = sqlx::query(context.statements.deletes.note.sql())
         .bind(context.plan.object.as_str())
         .bind(Moment(at))
+        .bind(load == Load::Overwrite)
         .persistent(false);
     let done = context
         .database

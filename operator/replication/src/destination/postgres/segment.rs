@@ -517,7 +517,7 @@ impl Tally {
             entries += noting.entries;
         }
         if self.gone > 0 {
-            entries += deletes::note(context, session, at).await?;
+            entries += deletes::note(context, session, self.load, at).await?;
             if noted.rejected || !rejections.is_empty() {
                 entries += deletes::forget_rejected(context, session).await?;
             }

@@ -38,7 +38,7 @@ use crate::{
 /// A segment under way. It holds the turn until it ends.
 #[derive(Debug)]
 pub(super) struct Segment {
-    load: Load,
+    pub(super) load: Load,
     /// Rows with a higher rowid were inserted by this segment.
     highest_rowid: i64,
     /// What the object had at the begin.

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Result,
-    destination::{Deletions, StateWrite},
+    destination::{Deletions, Load, StateWrite},
     guard::{DeletesWindow, Guard},
     plan::Deletes,
     state::{Checkpoint, Counts},
@@ -258,7 +258,9 @@ impl Parts<'_> {
             Deletes::Ignore => false,
         };
         if self.segment.found.deletes && is_noted {
-            settled.entries += self.change(&self.statements.note_deletes, params![object, state::text(at)])?;
+            let is_read_now = self.segment.load == Load::Overwrite;
+            let noted = params![object, state::text(at), is_read_now];
+            settled.entries += self.change(&self.statements.note_deletes, noted)?;
         }
         if self.segment.found.left && is_noted {
             settled.entries += self.change(&self.statements.note_left, params![object, state::text(at)])?;

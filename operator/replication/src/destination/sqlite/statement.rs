@@ -514,7 +514,8 @@ pub(super) fn mark_column(plan: &ObjectPlan, source: &ColumnSource) -> Option<St
     }
 }
 
-/// Notes the deletes that the segment found for rows that the table has, not yet marked, with a stamp that is not newer.
+/// Notes the deletes that the segment found for rows that the table has, not yet marked, with a stamp that is not newer. Where
+/// they were read by Id just now (`?3`), a newer row is a mistake, and its stamp is taken, so that the entry applies to it.
 /// An entry that is there with the same stamp is left alone, for noting it again is no change.
 fn note_deletes(plan: &ObjectPlan) -> String {
     let table = quote(plan.table.as_str());
@@ -522,8 +523,8 @@ fn note_deletes(plan: &ObjectPlan) -> String {
     let unmarked = mark_column(plan, &ColumnSource::IsDeleted).map(|is_deleted| format!(" AND NOT t.{is_deleted}"));
     format!(
         "INSERT INTO _pending_delete (object, salesforce_id, stamp, found_at) \
-         SELECT ?1, d.salesforce_id, d.stamp, ?2 FROM temp.found_delete d CROSS JOIN {table} t \
-         WHERE t.{key} = d.salesforce_id AND {stamp} <= d.stamp{} \
+         SELECT ?1, d.salesforce_id, max(d.stamp, {stamp}), ?2 FROM temp.found_delete d CROSS JOIN {table} t \
+         WHERE t.{key} = d.salesforce_id AND (?3 OR {stamp} <= d.stamp){} \
          ON CONFLICT (object, salesforce_id) DO UPDATE SET stamp = excluded.stamp \
          WHERE excluded.stamp > _pending_delete.stamp",
         unmarked.unwrap_or_default()
@@ -575,15 +576,20 @@ fn apply_deletes(plan: &ObjectPlan) -> String {
     match (is_deleted, deleted_at) {
         // UPDATE .. FROM would look through the whole table.
         (Some(is_deleted), Some(deleted_at)) => {
-            let entry = |column: &str| {
+            let entry = |value: &str| {
                 format!(
-                    "(SELECT p.{column} FROM _pending_delete p WHERE p.object = ?1 AND p.salesforce_id = {table}.{key})"
+                    "(SELECT {value} FROM _pending_delete p WHERE p.object = ?1 AND p.salesforce_id = {table}.{key})"
                 )
             };
             let (at, stamped) = match plan.stamp {
-                Some(_) => (entry("stamp"), format!(", {} = {}", name_at(plan, 1), entry("stamp"))),
+                // Nothing is known of when a record left, and then its entry has the row's own stamp.
+                Some(_) => {
+                    let own = format!("{table}.{}", name_at(plan, 1));
+                    let at = format!("CASE WHEN p.stamp > {own} THEN p.stamp ELSE max(p.stamp, p.found_at) END");
+                    (entry(&at), format!(", {} = {}", name_at(plan, 1), entry("p.stamp")))
+                }
                 // When it was found is all that is known.
-                None => (entry("found_at"), String::new()),
+                None => (entry("p.found_at"), String::new()),
             };
             let unmarked = rows(&format!(" AND NOT t.{is_deleted}"));
             format!("UPDATE {table} SET {is_deleted} = 1, {deleted_at} = {at}{stamped} WHERE rowid IN ({unmarked})")

@@ -89,8 +89,9 @@ pub(super) fn statements(names: &Names) -> DeleteStatements {
     }
 }
 
-/// A record that left gets a stamp that applies to the row that is here, whatever is known of it. It may be staged several
-/// times, and as deleted too.
+/// A record that left gets a stamp that applies to the row that is here, whatever is known of it; so does a deleted one that was
+/// read by Id just now (`$3`), though the row be newer, which it can be only by a mistake. It may be staged several times, and as
+/// deleted too.
 fn note(names: &Names) -> Statement {
     let Names {
         table,
@@ -103,8 +104,8 @@ fn note(names: &Names) -> Statement {
     let (deleted, left) = (is_one_of(&[Kind::Deleted]), is_one_of(&[Kind::Left]));
     let (entry, applies) = if names.stamped {
         (
-            format!("max(CASE WHEN {left} THEN greatest(s.{stamp}, t.{stamp}) ELSE s.{stamp} END)"),
-            format!("({left} OR {deleted} AND t.{stamp} <= s.{stamp})"),
+            format!("max(greatest(s.{stamp}, t.{stamp}))"),
+            format!("({left} OR {deleted} AND ($3 OR t.{stamp} <= s.{stamp}))"),
         )
     } else {
         // Of one age with every row.
@@ -133,7 +134,9 @@ fn apply(names: &Names) -> Statement {
     } = names;
     let applies = format!("{CHOSEN} AND p.salesforce_id = t.{key}");
     let (applies, marked) = if names.stamped {
-        let marked = format!("p.stamp, {stamp} = p.stamp");
+        // Nothing is known of when a record left, and then its entry has the row's own stamp.
+        let at = format!("CASE WHEN p.stamp > t.{stamp} THEN p.stamp ELSE greatest(p.stamp, p.found_at) END");
+        let marked = format!("{at}, {stamp} = p.stamp");
         (format!("{applies} AND t.{stamp} <= p.stamp"), marked)
     } else {
         // When it was found is all that is known of a deletion.
