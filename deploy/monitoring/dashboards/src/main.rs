@@ -1,7 +1,7 @@
 //! Writes a Grafana dashboard from its source.
 //!
 //! A panel in Grafana's JSON is seventy lines, of which five say what it is about; the others are the same in all panels. So
-//! the five are written by hand, in `../dashboards/*.yaml`, and `make generate` makes the JSON, which is committed too: a
+//! the five are written by hand, in the `*.yaml` beside `src`, and `make generate` makes the JSON, which is committed too: a
 //! person who has no Rust imports it, and the chart ships it. What was rejected: Jsonnet with Grafonnet, a language and a tool
 //! more for everybody who builds this; and JSON exported from Grafana, in which nobody can review a change.
 //!
