@@ -41,6 +41,7 @@ pub(crate) const ELSEWHERE: &[Elsewhere] = &[
     run("make advisories", LONG, "make advisories"),
     run("make generate", LONG, "make generate"),
     run("make measure", LONG, "make measure"),
+    run("make measure-operator", LONG, "make measure-operator"),
     run("make test-long", LONG, "make test-long"),
     run(
         "make test-rust ARGS=\"--package replication guard\"",
