@@ -57,8 +57,9 @@ chart: compiler ## lint and render the chart in each way that is tested, on a re
 test-commands: ## what the documentation tells to run and takes long: make install, make sbom and the like, as it is written there
 	scripts/test-commands
 
-kubernetes: ## the Kubernetes control plane that the tests run against, built once into the user's cache
+kubernetes: ## the Kubernetes control plane and the helm that the tests run, built once into the user's cache
 	scripts/kubernetes
+	scripts/program helm
 
 measure: ## rows a second and memory of an Initial of 100 000 and 1 000 000 contacts; takes some minutes
 	scripts/with-postgres scripts/measure

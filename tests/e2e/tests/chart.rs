@@ -16,6 +16,7 @@ mod arguments;
 mod golden;
 mod life;
 mod metadata;
+mod monitoring;
 mod names;
 mod refused;
 mod rights;

@@ -23,7 +23,7 @@ fn prometheus_operator() -> &'static str {
 }
 
 /// Lets the API server know what the Prometheus Operator knows.
-async fn with_prometheus_operator(control_plane: &ControlPlane) {
+pub(super) async fn with_prometheus_operator(control_plane: &ControlPlane) {
     for plural in ["servicemonitors", "podmonitors", "prometheusrules"] {
         let file = format!("{}/monitoring.coreos.com_{plural}.yaml", prometheus_operator());
         let apply = ["apply", "--server-side", "-f", &file];

@@ -116,6 +116,25 @@ fn schema_and_values_have_the_same_keys() {
 }
 
 #[test]
+fn each_value_is_described() {
+    let readme = std::fs::read_to_string(Path::new(CHART).join("README.md")).unwrap();
+    // A row of helm-docs: key, type, default, description.
+    let described: BTreeSet<&str> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | "))
+        .filter(|(_, rest)| rest.rsplit_once(" | ").is_some_and(|(_, words)| words.contains(' ')))
+        .map(|(key, _)| key)
+        .collect();
+    let mut stated = BTreeSet::new();
+    keys(&read(&Path::new(CHART).join("values.yaml")), "", &mut stated);
+    for path in stated {
+        let key = path.trim_start_matches('/').replace('/', ".");
+        let within = |known: &&str| key == **known || key.starts_with(&format!("{known}."));
+        assert!(described.iter().any(within), "{key} has no comment");
+    }
+}
+
+#[test]
 fn each_value_is_set_by_a_case() {
     let schema = read(&Path::new(CHART).join("values.schema.json"));
     let mut stated = BTreeSet::new();

@@ -154,6 +154,7 @@ metrics: {service: {enabled: false}}
 serviceAccount: {create: false}
 prometheusRule:
   disabled: [SalesforceReplicatorTired]
+  thresholds: {SalesforceReplicatorStale: 3}
   for: {Down: 1m}
   severities: {Up: info}
 ",
@@ -166,7 +167,8 @@ prometheusRule:
         "serviceMonitor.enabled and podMonitor.enabled exclude each other",
         "serviceMonitor.enabled needs metrics.service.enabled",
         "serviceAccount.name is needed where serviceAccount.create is false",
-        "prometheusRule.disabled: there is no alert SalesforceReplicatorTired",
+        "prometheusRule.disabled: there is no alert SalesforceReplicatorTired; there are SalesforceReplicator",
+        "prometheusRule.thresholds: SalesforceReplicatorStale compares with no number",
         "prometheusRule.for: there is no alert Down",
         "prometheusRule.severities: there is no alert Up",
     ] {

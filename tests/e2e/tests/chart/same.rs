@@ -12,7 +12,7 @@ use e2e::{
 use serde_json::{Value, json};
 
 /// What an overlay with components of `deploy` is.
-async fn kustomized(overlay: &str, components: &[&str]) -> Documents {
+pub(super) async fn kustomized(overlay: &str, components: &[&str]) -> Documents {
     let folder = tempfile::tempdir().unwrap();
     // kustomize takes no absolute paths.
     let deploy = std::fs::canonicalize(DEPLOY).unwrap();
@@ -106,6 +106,18 @@ async fn for_its_own_namespace() {
         }
     }
     assert_same(&kustomized, &rendered);
+}
+
+#[tokio::test]
+async fn with_monitoring() {
+    let settings = [
+        "serviceMonitor.enabled=true",
+        "prometheusRule.enabled=true",
+        "dashboards.enabled=true",
+    ];
+    let rendered = Helm::offline().await.documents(&settings).await;
+    let components = ["service-monitor", "alerts", "dashboards"];
+    assert_same(&kustomized("cluster", &components).await, &rendered);
 }
 
 #[tokio::test]
