@@ -3,9 +3,13 @@
 //! A change of state wakes the reconciler of the resource at once; progress does not, since whoever shows progress looks by itself every
 //! few seconds.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use replication::{
+    destination::observed::{ConnectionState, DestinationObserver, SegmentOutcome},
     plan::ObjectName,
     progress::{Event, Observer, RunKind},
 };
@@ -55,16 +59,36 @@ impl Board {
     pub(crate) fn metrics(&self) -> &Arc<ReplicatorMetrics> {
         &self.metrics
     }
+
+    /// An object's name as the spec spells it: series have that spelling, as the status has it.
+    fn spelling(&self, object: &ObjectName) -> Option<String> {
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        standing.object(object.as_str()).map(|object| object.name.clone())
+    }
+}
+
+impl DestinationObserver for Board {
+    fn connection(&self, from: Option<ConnectionState>, to: Option<ConnectionState>) {
+        self.metrics.connection(from, to);
+    }
+
+    fn segment(&self, outcome: SegmentOutcome, took: Duration) {
+        self.metrics.segment(outcome, took);
+    }
+
+    fn unchanged(&self, object: &ObjectName, rows: u64) {
+        if let Some(name) = self.spelling(object) {
+            self.metrics.unchanged(&name, rows);
+        }
+    }
 }
 
 impl Observer for Board {
     fn observe(&self, object: &ObjectName, kind: RunKind, event: &Event) {
         let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
         standing.observe(object.as_str(), kind, event);
-        // Series have the spec's spelling, as the status has it.
-        let name = standing.object(object.as_str()).map(|object| object.name.clone());
         drop(standing);
-        if let Some(name) = name {
+        if let Some(name) = self.spelling(object) {
             self.metrics.observe(&name, event);
         }
         match event {

@@ -281,6 +281,7 @@ impl Worker {
         options.environment.ending = ending.clone();
         options.environment.observer = Arc::<Board>::clone(&self.board);
         options.environment.calls = Some(self.board.calls());
+        options.environment.destination = Arc::<Board>::clone(&self.board);
         if order.spec.destination.sqlite.is_some() {
             make_folder(&options.sqlite_directory).await?;
         }

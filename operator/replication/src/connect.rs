@@ -26,6 +26,7 @@ use crate::{
     Error, Problems, Result,
     destination::{
         Capabilities, Destination, Purged, RetiredTable,
+        observed::Observed,
         postgres::{Postgres, PostgresConfig},
         sqlite::Sqlite,
     },
@@ -82,14 +83,14 @@ pub struct Session {
 /// The one place that knows which database it is.
 #[derive(Debug)]
 enum Engine {
-    Postgres(Replicator<Postgres>),
-    Sqlite(Replicator<Sqlite>),
+    Postgres(Replicator<Observed<Postgres>>),
+    Sqlite(Replicator<Observed<Sqlite>>),
 }
 
 /// A destination that no plan was made for yet.
 enum Opened {
-    Postgres(Postgres),
-    Sqlite(Sqlite),
+    Postgres(Observed<Postgres>),
+    Sqlite(Observed<Sqlite>),
 }
 
 /// What the destination says of an object before a run.
@@ -428,6 +429,8 @@ impl Opened {
             sqlite,
             ca_secret_ref,
         } = spec;
+        let Environment { destination, clock, .. } = &options.environment;
+        let (observer, clock) = (Arc::clone(destination), Arc::clone(clock));
         match (postgres, mysql, sqlite) {
             (Some(postgres), None, None) => {
                 let mut config = PostgresConfig::new("", &postgres.schema);
@@ -436,10 +439,12 @@ impl Opened {
                     let ca = required(secrets, &reference.name, &reference.key)?;
                     config.ca_pem = Some(ca.expose_secret().as_bytes().to_vec());
                 }
-                Ok(Self::Postgres(Box::pin(Postgres::connect(config)).await?))
+                let postgres = Box::pin(Postgres::connect(config)).await?;
+                Ok(Self::Postgres(Observed::new(postgres, observer, clock)))
             }
             (None, None, Some(SqliteSpec { file })) => {
-                Ok(Self::Sqlite(Sqlite::open(options.sqlite_directory.join(file))?))
+                let sqlite = Sqlite::open(options.sqlite_directory.join(file))?;
+                Ok(Self::Sqlite(Observed::new(sqlite, observer, clock)))
             }
             (None, Some(_), None) => Err(Error::NotServed(
                 "destination.mysql is not served by this version: choose postgres or sqlite".to_owned(),

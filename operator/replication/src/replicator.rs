@@ -45,9 +45,9 @@ use self::turn::{Ended, Known, Outcome, Shared, Turn};
 use crate::{
     Error, Problems, Result,
     budget::ByteBudget,
-    destination::{Destination, ObjectTable as _, RetiredTable},
+    destination::{Destination, ObjectTable as _, RetiredTable, observed::DestinationObserver},
     plan::{ObjectName, ObjectPlan, Unplanned},
-    progress::{Degradation, Observer, RunError, RunKind, RunReport},
+    progress::{Degradation, Observer, RunError, RunKind, RunReport, Silent},
     quota::Allowance,
     retry::{Randomness, Retries, Schedule, SystemRandomness},
     run::{Place, Slots},
@@ -88,6 +88,8 @@ pub struct Environment {
     pub observer: Arc<dyn Observer>,
     /// Who is told of calls to Salesforce.
     pub calls: Option<Arc<dyn CallObserver>>,
+    /// Who is told what the database does.
+    pub destination: Arc<dyn DestinationObserver>,
     /// Sizes.
     pub tuning: Tuning,
     /// Runs at once of all replicators that share this; `None` leaves it to each one's `parallelism`.
@@ -212,6 +214,7 @@ impl Environment {
             budget: ByteBudget::default(),
             observer,
             calls: None,
+            destination: Arc::new(Silent),
             tuning: Tuning::default(),
             active_runs: None,
             leadership: Arc::new(Unrivalled),

@@ -90,7 +90,9 @@ families! {
     replicator API_CALLS_REMAINING = Gauge "api_calls_remaining" [] "API calls that the org has left within 24 hours, as Salesforce last told.";
     replicator API_CALLS_LIMIT = Gauge "api_calls_limit" [] "API calls that the org may make within 24 hours.";
     replicator SEGMENTS = Counter "destination_segments_total" ["result"] "Segments by what came of them: committed, or failed in the database.";
-    replicator OBJECT_ROWS = Counter "object_rows_total" ["object", "operation"] "Rows by what happened to them: read, upserted, deleted.";
+    replicator SEGMENT_DURATION = Histogram "destination_segment_duration_seconds" [] "How long the database needed for a segment that was committed; the waiting for rows is not counted.";
+    replicator CONNECTIONS = Gauge "destination_connections" ["state"] "Connections of runs to the database: in use while a statement is under way or a segment is open, else idle.";
+    replicator OBJECT_ROWS = Counter "object_rows_total" ["object", "operation"] "Rows by what happened to them: read, upserted, deleted, or skipped where the table had them already as they are.";
     replicator OBJECT_WATERMARK = Gauge "object_watermark_timestamp_seconds" ["object"] "Up to here, on Salesforce's clock, every visible change has been read.";
     replicator OBJECT_LAST_SUCCESS = Gauge "object_last_success_timestamp_seconds" ["object"] "When the object was last replicated.";
     replicator OBJECT_ERRORS = Counter "object_errors_total" ["object", "reason"] "Runs that failed, by reason.";

@@ -12,7 +12,10 @@ use std::{
 use crds::{ConditionType, Reason, SalesforceReplicatorSpec, SalesforceReplicatorStatus, Schedule};
 use jiff::Timestamp;
 use prometheus::{GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec, Registry, Result};
-use replication::progress::{Drift, Event, RunKind, RunReport};
+use replication::{
+    destination::observed::{ConnectionState, SegmentOutcome},
+    progress::{Drift, Event, RunKind, RunReport},
+};
 use salesforce::{Call, CallObserver};
 
 use super::family;
@@ -32,9 +35,19 @@ const REQUEST_BUCKETS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0];
 /// The API that this version speaks.
 const API: &str = "Soap";
 
-const OPERATIONS: [&str; 3] = ["read", "upserted", "deleted"];
+/// Seconds of a segment in the database: from one row to a full segment under load.
+const SEGMENT_BUCKETS: [f64; 10] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0];
+
+const READ: &str = "read";
+const UPSERTED: &str = "upserted";
+const DELETED: &str = "deleted";
+const SKIPPED: &str = "skipped";
+const OPERATIONS: [&str; 4] = [READ, UPSERTED, DELETED, SKIPPED];
 const RESULTS: [&str; 2] = ["success", "error"];
-const SEGMENT_RESULTS: [&str; 2] = ["committed", "failed"];
+const COMMITTED: &str = "committed";
+const FAILED: &str = "failed";
+const IN_USE: &str = "in_use";
+const IDLE: &str = "idle";
 const STATUSES: [&str; 3] = ["True", "False", "Unknown"];
 const NO_LABELS: &[&str] = &[];
 
@@ -66,6 +79,8 @@ pub(crate) struct ReplicatorMetrics {
     api_calls_remaining: IntGaugeVec,
     api_calls_limit: IntGaugeVec,
     segments: IntCounterVec,
+    segment_duration: HistogramVec,
+    connections: IntGaugeVec,
     object: ObjectMetrics,
 }
 
@@ -109,6 +124,8 @@ impl ReplicatorMetrics {
             api_calls_remaining: family::API_CALLS_REMAINING.gauges(&registry)?,
             api_calls_limit: family::API_CALLS_LIMIT.gauges(&registry)?,
             segments: family::SEGMENTS.counters(&registry)?,
+            segment_duration: family::SEGMENT_DURATION.histograms(&registry, &SEGMENT_BUCKETS)?,
+            connections: family::CONNECTIONS.gauges(&registry)?,
             object: ObjectMetrics {
                 rows: family::OBJECT_ROWS.counters(&registry)?,
                 watermark: family::OBJECT_WATERMARK.times(&registry)?,
@@ -135,8 +152,12 @@ impl ReplicatorMetrics {
         for result in RESULTS {
             metrics.status_patches.with_label_values(&[result]);
         }
-        for result in SEGMENT_RESULTS {
+        for result in [COMMITTED, FAILED] {
             metrics.segments.with_label_values(&[result]);
+        }
+        metrics.segment_duration.with_label_values(NO_LABELS);
+        for state in [IN_USE, IDLE] {
+            metrics.connections.with_label_values(&[state]);
         }
         Ok(metrics)
     }
@@ -153,8 +174,7 @@ impl ReplicatorMetrics {
     /// What a run says.
     pub(crate) fn observe(&self, object: &str, event: &Event) {
         match event {
-            Event::Started | Event::Size(_) | Event::Read(_) => {}
-            Event::Committed(_) => self.segments.with_label_values(&["committed"]).inc(),
+            Event::Started | Event::Size(_) | Event::Read(_) | Event::Committed(_) => {}
             Event::Ended(report) => self.ended(object, report),
         }
     }
@@ -171,15 +191,15 @@ impl ReplicatorMetrics {
             .with_label_values(&[kind.as_str(), result])
             .observe(took);
         self.api_calls.with_label_values(NO_LABELS).inc_by(report.api_calls);
-        if error.is_some_and(|error| error.reason.starts_with("Database")) {
-            self.segments.with_label_values(&["failed"]).inc();
-        }
         if !self.per_object {
             return;
         }
         self.know(object);
-        let rows = [report.rows_read, report.rows_written, report.rows_deleted];
-        for (operation, rows) in OPERATIONS.into_iter().zip(rows) {
+        for (operation, rows) in [
+            (READ, report.rows_read),
+            (UPSERTED, report.rows_written),
+            (DELETED, report.rows_deleted),
+        ] {
             self.object.rows.with_label_values(&[object, operation]).inc_by(rows);
         }
         if let Some(error) = error {
@@ -196,6 +216,42 @@ impl ReplicatorMetrics {
             } = drift;
             let drift = gauge(missing + differing + surplus);
             self.object.drift.with_label_values(&[object]).set(drift);
+        }
+    }
+
+    /// A connection to the database is in another state.
+    pub(crate) fn connection(&self, from: Option<ConnectionState>, to: Option<ConnectionState>) {
+        let gauge = |state| {
+            self.connections.with_label_values(&[match state {
+                ConnectionState::InUse => IN_USE,
+                ConnectionState::Idle => IDLE,
+            }])
+        };
+        if let Some(from) = from {
+            gauge(from).dec();
+        }
+        if let Some(to) = to {
+            gauge(to).inc();
+        }
+    }
+
+    /// A segment ended.
+    pub(crate) fn segment(&self, outcome: SegmentOutcome, took: Duration) {
+        match outcome {
+            SegmentOutcome::Committed => {
+                self.segments.with_label_values(&[COMMITTED]).inc();
+                let duration = self.segment_duration.with_label_values(NO_LABELS);
+                duration.observe(took.as_secs_f64());
+            }
+            SegmentOutcome::Failed => self.segments.with_label_values(&[FAILED]).inc(),
+        }
+    }
+
+    /// Rows that were read and needed no write.
+    pub(crate) fn unchanged(&self, object: &str, rows: u64) {
+        if self.per_object {
+            self.know(object);
+            self.object.rows.with_label_values(&[object, SKIPPED]).inc_by(rows);
         }
     }
 

@@ -1,7 +1,10 @@
 use std::collections::BTreeSet;
 
 use crds::{Schedule, Trigger};
-use replication::progress::RunKind;
+use replication::{
+    destination::observed::{ConnectionState, SegmentOutcome},
+    progress::RunKind,
+};
 use serde_json::json;
 
 use super::*;
@@ -117,10 +120,61 @@ fn a_condition_has_one_reason() {
 }
 
 #[test]
+fn what_a_database_does_is_counted_and_stands_at_zero_before() {
+    let metrics = metrics();
+    let replicator = metrics.replicator("telephony", "crm").unwrap();
+    follow(&replicator, &live());
+    let own = r#"replicator="crm",replicator_namespace="telephony""#;
+    let shows = |line: &str| {
+        let text = metrics.text();
+        let line = format!("salesforce_replicator_{line}");
+        assert!(text.lines().any(|shown| shown == line), "{line}\n{text}");
+    };
+    let rows = |operation: &str, rows: u64| {
+        shows(&format!(
+            "object_rows_total{{object=\"Contact\",operation=\"{operation}\",{own}}} {rows}"
+        ));
+    };
+    for operation in ["read", "upserted", "deleted", "skipped"] {
+        rows(operation, 0);
+    }
+    for result in ["committed", "failed"] {
+        shows(&format!("destination_segments_total{{{own},result=\"{result}\"}} 0"));
+    }
+    shows(&format!("destination_segment_duration_seconds_count{{{own}}} 0"));
+    for state in ["idle", "in_use"] {
+        shows(&format!("destination_connections{{{own},state=\"{state}\"}} 0"));
+    }
+    replicator.connection(None, Some(ConnectionState::InUse));
+    replicator.connection(None, Some(ConnectionState::InUse));
+    replicator.connection(Some(ConnectionState::InUse), Some(ConnectionState::Idle));
+    replicator.segment(SegmentOutcome::Committed, std::time::Duration::from_millis(300));
+    replicator.segment(SegmentOutcome::Failed, std::time::Duration::from_mins(1));
+    replicator.unchanged("Contact", 7);
+    rows("skipped", 7);
+    for result in ["committed", "failed"] {
+        shows(&format!("destination_segments_total{{{own},result=\"{result}\"}} 1"));
+    }
+    shows(&format!("destination_segment_duration_seconds_count{{{own}}} 1"));
+    shows(&format!(
+        "destination_segment_duration_seconds_bucket{{{own},le=\"0.5\"}} 1"
+    ));
+    shows(&format!(
+        "destination_segment_duration_seconds_bucket{{{own},le=\"0.25\"}} 0"
+    ));
+    for state in ["idle", "in_use"] {
+        shows(&format!("destination_connections{{{own},state=\"{state}\"}} 1"));
+    }
+    replicator.connection(Some(ConnectionState::Idle), None);
+    shows(&format!("destination_connections{{{own},state=\"idle\"}} 0"));
+}
+
+#[test]
 fn without_object_metrics_no_series_names_an_object() {
     let metrics = Metrics::new("1.2.3", "", false).unwrap();
     let replicator = metrics.replicator("telephony", "crm").unwrap();
     replicator.observe("Contact", &ended(report("Contact", RunKind::Initial)));
+    replicator.unchanged("Contact", 7);
     follow(&replicator, &live());
     assert!(!metrics.text().contains("object="));
 }

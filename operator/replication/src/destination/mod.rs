@@ -96,6 +96,7 @@ use crate::{
     state::{Checkpoint, Counts, Owner, State},
 };
 
+pub mod observed;
 pub mod postgres;
 mod purging;
 pub mod sqlite;

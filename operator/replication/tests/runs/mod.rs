@@ -9,6 +9,7 @@ mod faults;
 mod fixture;
 mod incremental;
 mod initial;
+mod observed;
 mod purge;
 mod resume;
 mod slow;

@@ -71,6 +71,39 @@ async fn from_apply_to_rows_and_a_change_in_the_org_to_a_changed_row() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_scrape_tells_what_the_database_does_and_which_rows_needed_no_write() {
+    let site = site("scrape").await;
+    let operator = site.operator(&[]).await;
+    site.apply().await;
+    site.until_condition("Ready", "True/UpToDate").await;
+    let skipped = r#"salesforce_replicator_object_rows_total{object="Contact",operation="skipped""#;
+    assert_eq!(operator.metric(skipped).await, Some(0.0));
+    let segments = "salesforce_replicator_destination_segment_duration_seconds_count";
+    let first = operator.metric(segments).await.unwrap();
+    assert!(first >= 2.0, "{first}");
+    let id = site.stage.org.id("Contact", 0).unwrap();
+    site.stage.org.update("Contact", &id, &[("LastName", "Neu")]).unwrap();
+    // The second run reads the record again, since it lies within the overlap.
+    for manual in ["1", "2"] {
+        site.patch(json!({"spec": {"trigger": {"manual": manual}}})).await;
+        site.until("it ran", |status| status.last_manual_run.as_deref() == Some(manual))
+            .await;
+    }
+    assert!(operator.metric(skipped).await.unwrap() >= 1.0);
+    assert!(operator.metric(segments).await.unwrap() > first);
+    for state in ["in_use", "idle"] {
+        let connections = format!(
+            "salesforce_replicator_destination_connections{{replicator=\"crm\",replicator_namespace=\"{}\",state=\"{state}\"}}",
+            site.namespace
+        );
+        until("connections are given back", async || {
+            operator.metric(&connections).await == Some(0.0)
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_interval_brings_a_change_by_itself() {
     let site = site("interval").await;
     let _operator = site.operator(&[]).await;
