@@ -38,10 +38,7 @@ use replication::{
     retry::Randomness,
 };
 use salesforce::{AllowHttp, clock::SharedClock};
-use tokio::{
-    sync::{Semaphore, mpsc},
-    task::JoinSet,
-};
+use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -53,7 +50,7 @@ use crate::{
     requests::CountRequests,
     serve::{Health, Heartbeat, Routes, Server},
     supervisor::{AT_ONCE, Supervisor},
-    wake::Guarded,
+    wake::{self, Guarded, WakeUps},
     worker::{PATIENCE, Workshop},
 };
 
@@ -72,9 +69,6 @@ const CONCURRENCY: u16 = 8;
 
 /// Changes of one resource within this are one pass.
 const DEBOUNCE: Duration = Duration::from_millis(200);
-
-/// Wake-ups that wait.
-const WAKE_UPS: usize = 1024;
 
 /// What is kept of the grace period for the passes under way, and for the last status and the Lease.
 const LAST_PASSES: Duration = Duration::from_secs(2);
@@ -378,7 +372,7 @@ fn controller(
     namespace: Option<&str>,
     shutdown: &CancellationToken,
 ) -> (Arc<Context>, impl Future<Output = ()> + use<>) {
-    let (wake, wake_ups) = mpsc::channel(WAKE_UPS);
+    let wake_ups = Arc::<WakeUps>::default();
     let workshop = Workshop {
         options: Options {
             replicator: String::new(),
@@ -390,7 +384,11 @@ fn controller(
         clock: Arc::clone(&environment.clock),
         random: Arc::clone(&environment.random),
     };
-    let supervisor = Arc::new(Supervisor::new(workshop, Arc::clone(&state.metrics), wake));
+    let supervisor = Arc::new(Supervisor::new(
+        workshop,
+        Arc::clone(&state.metrics),
+        Arc::clone(&wake_ups),
+    ));
     let (secrets, secret_writer) = reflector::store::<PartialObjectMeta<Secret>>();
     let context = Arc::new(Context {
         client: client.clone(),
@@ -408,7 +406,7 @@ fn controller(
     let secret_events = changed_secrets(scoped(client, namespace), selector, secret_writer, &state.metrics);
     let work = Controller::for_stream(changed, reader.clone())
         .watches_stream(secret_events, users_of(reader.clone()))
-        .reconcile_on(wake_up_stream(wake_ups))
+        .reconcile_on(wake::stream(wake_ups))
         .with_config(ControllerConfig::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
         .graceful_shutdown_on(shutdown.clone().cancelled_owned())
         .run(reconcile::reconcile, reconcile::after_error, Arc::clone(&context))
@@ -425,6 +423,13 @@ fn controller(
     (context, controlled)
 }
 
+/// Whether a resource has a status, for the filter of the watch: one that somebody wiped is written anew at once. What a status
+/// says is no part of it, or our own writes would come back.
+fn has_status(resource: &Guarded) -> Option<u64> {
+    let status = resource.0.as_ref().ok()?.status.as_ref()?;
+    (!status.conditions.is_empty()).then_some(1)
+}
+
 /// Resources whose spec, annotations or finalizers changed. Tells when some may be gone.
 fn changed_resources(
     api: Api<Guarded>,
@@ -435,7 +440,8 @@ fn changed_resources(
     let metrics = Arc::clone(metrics);
     let changed = predicates::generation
         .combine(predicates::annotations)
-        .combine(predicates::finalizers);
+        .combine(predicates::finalizers)
+        .combine(has_status);
     watcher(api, watcher::Config::default().any_semantic())
         .default_backoff()
         .modify(|object| object.managed_fields_mut().clear())
@@ -528,13 +534,6 @@ where
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     }
-}
-
-fn wake_up_stream(wake_ups: mpsc::Receiver<ObjectRef<Guarded>>) -> impl Stream<Item = ObjectRef<Guarded>> {
-    futures_util::stream::unfold(wake_ups, |mut wake_ups| async move {
-        let resource = wake_ups.recv().await?;
-        Some((resource, wake_ups))
-    })
 }
 
 /// Lets go of resources that are gone: the controller is not called for them.

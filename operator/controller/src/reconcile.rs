@@ -305,20 +305,16 @@ pub(crate) async fn report(
     let clock = &context.supervisor.workshop().clock;
     let (now, monotonic) = (clock.now(), clock.monotonic());
     let standing = entry.board.standing();
-    let (happened, since_last, last) = {
+    let (happened, since_last, former) = {
         let mut memory = entry.memory.lock().unwrap_or_else(PoisonError::into_inner);
         let mut happened = events::between(&memory.seen, &standing);
         happened.extend(suspension(&mut memory.was_suspended, resource.spec.suspend));
         memory.seen = standing.clone();
-        let last = memory
-            .resource
-            .take()
-            .filter(|last| last.resource_version() == resource.resource_version() || memory.sent.is_some())
-            .and_then(|last| last.status.clone());
+        let former = memory.written.standing(resource);
         memory.resource = Some(Arc::new(resource.clone()));
-        (happened, memory.sent.map(|sent| monotonic.saturating_sub(sent)), last)
+        (happened, memory.sent.map(|sent| monotonic.saturating_sub(sent)), former)
     };
-    let former = last.as_ref().or(resource.status.as_ref());
+    let former = former.as_ref();
     let built = status::build(&resource.spec, &standing, schedule, former, now);
     entry
         .board
@@ -327,9 +323,6 @@ pub(crate) async fn report(
     let sent = if standing.generation.is_some() && status::is_due(former, &built, since_last) {
         send(resource, entry, &built, context).await
     } else {
-        if let Some(former) = former {
-            remember(entry, former.clone(), None);
-        }
         Ok(())
     };
     // What happened is told though the status could not be written: it is not found again.
@@ -338,7 +331,7 @@ pub(crate) async fn report(
     Ok(next_look(&standing, schedule, now, context))
 }
 
-/// Writes a status and remembers what was written: the watch may show it later than the next pass comes.
+/// Writes a status and remembers it.
 async fn send(
     resource: &SalesforceReplicator,
     entry: &Entry,
@@ -348,20 +341,11 @@ async fn send(
     let api = context.api(&resource.namespace().unwrap_or_default());
     let written = status::write(&api, resource, built).await;
     entry.board.metrics().patched(written.is_ok());
-    written?;
-    let sent = context.supervisor.workshop().clock.monotonic();
-    remember(entry, built.clone(), Some(sent));
-    Ok(())
-}
-
-fn remember(entry: &Entry, status: SalesforceReplicatorStatus, sent: Option<Duration>) {
+    let written = written?;
     let mut memory = entry.memory.lock().unwrap_or_else(PoisonError::into_inner);
-    memory.sent = sent.or(memory.sent);
-    if let Some(resource) = memory.resource.take() {
-        let mut resource = SalesforceReplicator::clone(&resource);
-        resource.status = Some(status);
-        memory.resource = Some(Arc::new(resource));
-    }
+    memory.sent = Some(context.supervisor.workshop().clock.monotonic());
+    memory.written.wrote(resource, &written, built);
+    Ok(())
 }
 
 fn suspension(was: &mut Option<bool>, is: bool) -> Option<Happening> {

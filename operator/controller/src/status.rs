@@ -7,7 +7,7 @@
 //!
 //! Changes of state are sent at once; progress alone waits for its turn ([`is_due`]).
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use crds::{
     Condition, HeldDeletes, LastRun, ObjectStatus, Reason, SalesforceReplicator, SalesforceReplicatorSpec,
@@ -268,6 +268,52 @@ fn state_of(status: &SalesforceReplicatorStatus) -> SalesforceReplicatorStatus {
         (object.watermark, object.last_success_time) = (None, None);
     }
     state
+}
+
+/// The status that was last written, and for which versions of the resource it stands.
+///
+/// The store of resources may be behind our own writes, and then what it holds is older than what we know; and it may be ahead of
+/// them, since somebody else has changed the resource, or has wiped its status. Versions are opaque, so they are only compared
+/// for being the same: those that were in the store when we wrote are behind, any other one is the truth.
+#[derive(Debug, Default)]
+pub(crate) struct Written {
+    status: Option<SalesforceReplicatorStatus>,
+    /// Of the resource with that status.
+    version: Option<String>,
+    /// Versions that the store had, or was still to have, when something was written since.
+    behind: BTreeSet<String>,
+}
+
+impl Written {
+    /// The status of a resource as the store has it, or as we know better.
+    pub(crate) fn standing(&mut self, resource: &SalesforceReplicator) -> Option<SalesforceReplicatorStatus> {
+        let version = resource.resource_version();
+        if version.as_ref().is_some_and(|version| self.behind.contains(version)) {
+            return self.status.clone();
+        }
+        self.behind.clear();
+        if version.is_some() && version == self.version {
+            return self.status.clone();
+        }
+        resource.status.clone()
+    }
+
+    /// A status was written for a resource as the store had it; `written` is what the API server made of it.
+    pub(crate) fn wrote(
+        &mut self,
+        resource: &SalesforceReplicator,
+        written: &SalesforceReplicator,
+        status: &SalesforceReplicatorStatus,
+    ) {
+        self.behind.extend(resource.resource_version());
+        self.behind.extend(self.version.take());
+        self.version = written.resource_version();
+        if let Some(version) = &self.version {
+            // Nothing has changed by it.
+            self.behind.remove(version);
+        }
+        self.status = Some(status.clone());
+    }
 }
 
 /// Writes a status by server-side apply. Gives what the API server made of it.

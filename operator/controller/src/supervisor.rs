@@ -17,13 +17,10 @@ use std::{
 use crds::{Reason, SalesforceReplicator};
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
-use kube::{Resource as _, ResourceExt as _, runtime::reflector::ObjectRef};
+use kube::{Resource as _, ResourceExt as _};
 use replication::retry::ACROSS_TICKS;
 use salesforce::ErrorKind;
-use tokio::{
-    sync::{mpsc, watch},
-    task::JoinSet,
-};
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -32,8 +29,8 @@ use crate::{
     metrics::Metrics,
     secrets::Snapshot,
     standing::{Activity, Standing, Trouble},
-    status,
-    wake::{Guarded, Wake},
+    status::{self, Written},
+    wake::{Wake, WakeUps},
     worker::{Order, PATIENCE, Worker, Workshop},
 };
 
@@ -53,7 +50,7 @@ pub(crate) fn key(resource: &impl kube::ResourceExt) -> Key {
 pub(crate) struct Supervisor {
     workshop: Workshop,
     metrics: Arc<Metrics>,
-    wake: mpsc::Sender<ObjectRef<Guarded>>,
+    wake_ups: Arc<WakeUps>,
     entries: Mutex<BTreeMap<Key, Arc<Entry>>>,
     tasks: Mutex<JoinSet<()>>,
     /// No worker begins any more.
@@ -82,8 +79,10 @@ pub(crate) struct Memory {
     pub(crate) secrets: Arc<Snapshot>,
     /// The trouble with credentials for which they were read anew.
     pub(crate) read_for: Option<String>,
-    /// The resource as it was last seen, with the status that was last sent: the watch may show that later.
+    /// The resource as it was last seen, for the last status of the process.
     pub(crate) resource: Option<Arc<SalesforceReplicator>>,
+    /// The status that was last written.
+    pub(crate) written: Written,
 }
 
 /// A worker under way.
@@ -97,11 +96,11 @@ struct Running {
 }
 
 impl Supervisor {
-    pub(crate) fn new(workshop: Workshop, metrics: Arc<Metrics>, wake: mpsc::Sender<ObjectRef<Guarded>>) -> Self {
+    pub(crate) fn new(workshop: Workshop, metrics: Arc<Metrics>, wake_ups: Arc<WakeUps>) -> Self {
         Self {
             workshop,
             metrics,
-            wake,
+            wake_ups,
             entries: Mutex::default(),
             tasks: Mutex::default(),
             is_ending: AtomicBool::new(false),
@@ -129,10 +128,10 @@ impl Supervisor {
             seen: standing.clone(),
             ..Memory::default()
         };
-        let reference = ObjectRef::<Guarded>::new_with(name, ()).within(namespace);
+        let wake = Wake::new(key.clone(), Arc::clone(&self.wake_ups));
         let entry = Arc::new(Entry {
             uid,
-            board: Arc::new(Board::new(standing, metrics, Wake::new(reference, self.wake.clone()))),
+            board: Arc::new(Board::new(standing, metrics, wake)),
             running: Mutex::default(),
             memory: Mutex::new(memory),
         });

@@ -11,10 +11,14 @@ use salesforce::{
 use serde_json::{Value, json};
 use simulator::{Config, Rule, Simulator, What};
 use tempfile::TempDir;
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::task::JoinSet;
 
 use super::*;
-use crate::{metrics::Metrics, standing::Standing, wake::Wake};
+use crate::{
+    metrics::Metrics,
+    standing::Standing,
+    wake::{Wake, WakeUps},
+};
 
 /// Longest wait for something that must happen.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -81,7 +85,7 @@ struct Bench {
     clock: Arc<TestClock>,
     board: Arc<Board>,
     orders: watch::Sender<Order>,
-    wakes: mpsc::Receiver<kube::runtime::reflector::ObjectRef<crate::wake::Guarded>>,
+    wakes: Arc<WakeUps>,
     ending: CancellationToken,
     stop: CancellationToken,
     work: JoinSet<()>,
@@ -101,8 +105,8 @@ impl Bench {
             ahead: watch::Sender::default(),
             waits: watch::Sender::default(),
         });
-        let (send, wakes) = mpsc::channel(10_000);
-        let reference = kube::runtime::reflector::ObjectRef::new_with("crm", ()).within("telephony");
+        let wakes = Arc::<WakeUps>::default();
+        let wake = Wake::new(("telephony".to_owned(), "crm".to_owned()), Arc::clone(&wakes));
         let metrics = Metrics::new("1", "", true).unwrap();
         let metrics = metrics.replicator("telephony", "crm").unwrap();
         let order = order(&org, 1, more);
@@ -111,7 +115,7 @@ impl Bench {
             org,
             folder: TempDir::new().unwrap(),
             clock,
-            board: Arc::new(Board::new(standing, metrics, Wake::new(reference, send))),
+            board: Arc::new(Board::new(standing, metrics, wake)),
             orders: watch::Sender::new(order),
             wakes,
             ending: CancellationToken::new(),
@@ -176,7 +180,7 @@ impl Bench {
                 if wanted(&standing) {
                     return standing;
                 }
-                self.wakes.recv().await.unwrap();
+                self.wakes.next().await;
             }
         };
         if let Ok(standing) = tokio::time::timeout(LIMIT, Box::pin(waiting)).await {

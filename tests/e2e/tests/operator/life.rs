@@ -241,6 +241,33 @@ async fn tables_stay_or_go_with_the_resource_as_the_policy_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_somebody_wiped_is_written_again_and_then_left_alone() {
+    let mut site = site("wiped").await;
+    site.stage.resource.more = "  trigger: {interval: 24h}\n".to_owned();
+    let operator = site.operator(&[]).await;
+    site.apply().await;
+    let before = site.until_condition("Ready", "True/UpToDate").await;
+    let emptied = kube::api::Patch::Merge(json!({"status": null}));
+    let params = kube::api::PatchParams::default();
+    site.api().patch_status("crm", &params, &emptied).await.unwrap();
+    let after = site.until_condition("Ready", "True/UpToDate").await;
+    assert_eq!(after.last_run, before.last_run);
+    assert_eq!(after.instance_url, before.instance_url);
+    let passes = "salesforce_replicator_reconciliations_total{outcome=\"success\"}";
+    let patches = "salesforce_replicator_status_patches_total";
+    let written = operator.metric(patches).await;
+    let so_far = operator.metric(passes).await.unwrap();
+    // Another pass, and nothing to write.
+    site.patch(json!({"metadata": {"annotations": {"example.com/note": "1"}}}))
+        .await;
+    until("the pass is made", async || {
+        operator.metric(passes).await.unwrap() > so_far
+    })
+    .await;
+    assert_eq!(operator.metric(patches).await, written);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_resource_whose_database_is_gone_for_good_is_let_go_by_the_annotation() {
     let mut site = site("skip").await;
     site.stage.resource.more += "  deletionPolicy: Delete\n";
