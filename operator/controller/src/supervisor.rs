@@ -253,11 +253,12 @@ impl Order {
     }
 }
 
-/// A worker, and another one where it panics.
+/// A worker, and another one where it panics: after a pause that grows with each panic, or at once where a person orders something
+/// else meanwhile. One that has worked for longer than any pause has not failed in a row.
 async fn supervise(
     workshop: Workshop,
     key: Key,
-    orders: watch::Receiver<Order>,
+    mut orders: watch::Receiver<Order>,
     board: Arc<Board>,
     (ending, stop): (CancellationToken, CancellationToken),
     behind: Option<Timestamp>,
@@ -266,6 +267,7 @@ async fn supervise(
     let mut failures = 0;
     let mut behind = behind.map(|last| (last, orders.borrow().clone()));
     loop {
+        let (begun, order) = (workshop.clock.monotonic(), orders.borrow_and_update().clone());
         let worker = Worker {
             workshop: workshop.clone(),
             key: key.clone(),
@@ -280,7 +282,8 @@ async fn supervise(
         if AssertUnwindSafe(Box::pin(worker.work())).catch_unwind().await.is_ok() {
             return;
         }
-        failures += 1;
+        let lived = workshop.clock.monotonic().saturating_sub(begun);
+        failures = if lived > ACROSS_TICKS.longest { 1 } else { failures + 1 };
         let pause = ACROSS_TICKS.pause(failures, workshop.random.as_ref());
         tracing::error!(replicator, ?pause, "the worker panicked, another one is begun");
         board.update(|standing| {
@@ -296,8 +299,17 @@ async fn supervise(
         tokio::select! {
             biased;
             () = ending.cancelled() => return,
+            () = replaced(&mut orders, &order) => failures = 0,
             () = workshop.clock.sleep(pause) => {}
         }
+    }
+}
+
+/// Ends when there is another order than this one.
+async fn replaced(orders: &mut watch::Receiver<Order>, order: &Order) {
+    if orders.wait_for(|newer| !newer.is_same(order)).await.is_err() {
+        // Nobody gives orders any more: whoever ends the worker says so in another way.
+        std::future::pending::<()>().await;
     }
 }
 
@@ -310,3 +322,6 @@ pub(crate) fn behind(resource: &SalesforceReplicator, standing: &Standing) -> Op
     let is_same = current.observed_generation == resource.meta().generation;
     (is_ready && is_same && standing.trouble.is_none() && run.end_time.is_some()).then_some(run.start_time.0)
 }
+
+#[cfg(test)]
+mod tests;
