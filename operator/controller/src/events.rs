@@ -4,29 +4,13 @@
 //! told once, and a process that starts, which recalls how it stood from the status, tells nothing anew. No event says that
 //! a periodic run succeeded.
 
-use std::{sync::Arc, time::Duration};
+mod publisher;
 
-use crds::{Reason, SalesforceReplicator};
-use kube::{
-    Client, Resource as _,
-    runtime::events::{Event, EventType, Recorder, Reporter},
-};
+use crds::Reason;
 use salesforce::ErrorKind;
 
-use crate::{
-    metrics::Metrics,
-    standing::{ObjectStanding, Standing},
-    status::cut,
-};
-
-/// Who tells.
-const CONTROLLER: &str = "salesforce-replicator.io/operator";
-
-/// Bytes of a note that the API server takes.
-const NOTE_BYTES: usize = 1024;
-
-/// How long publishing one may take: it must not hold up a reconcile.
-const PUBLISH: Duration = Duration::from_secs(5);
+pub(crate) use self::publisher::Publisher;
+use crate::standing::{ObjectStanding, Standing};
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,15 +95,30 @@ pub(crate) fn between(before: &Standing, after: &Standing) -> Vec<Happening> {
     happened
 }
 
-/// What happened to objects, those with the same fate in one event.
+/// What is said of objects, as many in one note as fit.
+fn notes<'a>(
+    pairs: &[(&'a ObjectStanding, &'a ObjectStanding)],
+    say: impl Fn(&'a ObjectStanding, &'a ObjectStanding) -> Option<String>,
+) -> Vec<String> {
+    const BETWEEN: &str = "; ";
+    let mut notes: Vec<String> = Vec::new();
+    for said in pairs.iter().filter_map(|(before, after)| say(before, after)) {
+        match notes.last_mut() {
+            Some(note) if note.len() + BETWEEN.len() + said.len() <= publisher::NOTE_BYTES => {
+                note.push_str(BETWEEN);
+                note.push_str(&said);
+            }
+            Some(_) | None => notes.push(said),
+        }
+    }
+    notes
+}
+
+/// What happened to objects, those with the same fate together.
 fn of_objects(pairs: &[(&ObjectStanding, &ObjectStanding)]) -> Vec<Happening> {
-    let told = |say: &dyn Fn(&ObjectStanding, &ObjectStanding) -> Option<String>| {
-        let said: Vec<String> = pairs.iter().filter_map(|(before, after)| say(before, after)).collect();
-        (!said.is_empty()).then(|| said.join("; "))
-    };
     let mut happened = Vec::new();
-    let mut push = |is_warning, reason, note: Option<String>| {
-        happened.extend(note.map(|note| Happening {
+    let mut push = |is_warning, reason, notes: Vec<String>| {
+        happened.extend(notes.into_iter().map(|note| Happening {
             is_warning,
             reason,
             note,
@@ -128,7 +127,7 @@ fn of_objects(pairs: &[(&ObjectStanding, &ObjectStanding)]) -> Vec<Happening> {
     push(
         false,
         Reason::InitialRunCompleted,
-        told(&|before, after| {
+        notes(pairs, |before, after| {
             (!before.is_live && after.is_live).then(|| {
                 format!(
                     "{}: {} rows in table {}",
@@ -142,7 +141,7 @@ fn of_objects(pairs: &[(&ObjectStanding, &ObjectStanding)]) -> Vec<Happening> {
     push(
         true,
         Reason::RunFailed,
-        told(&|before, after| {
+        notes(pairs, |before, after| {
             let failure = after.current_failure()?;
             before
                 .current_failure()
@@ -153,14 +152,14 @@ fn of_objects(pairs: &[(&ObjectStanding, &ObjectStanding)]) -> Vec<Happening> {
     push(
         false,
         Reason::RunRecovered,
-        told(&|before, after| {
+        notes(pairs, |before, after| {
             (before.current_failure().is_some() && after.current_failure().is_none()).then(|| after.name.clone())
         }),
     );
     push(
         true,
         Reason::DeleteGuard,
-        told(&|before, after| {
+        notes(pairs, |before, after| {
             let held = after.held.as_ref().filter(|_| before.held != after.held)?;
             Some(format!(
                 "{}: {} deletes are held; token {}",
@@ -171,7 +170,7 @@ fn of_objects(pairs: &[(&ObjectStanding, &ObjectStanding)]) -> Vec<Happening> {
     push(
         true,
         Reason::FieldMissing,
-        told(&|before, after| {
+        notes(pairs, |before, after| {
             let mut missing = after
                 .degraded
                 .iter()
@@ -182,7 +181,7 @@ fn of_objects(pairs: &[(&ObjectStanding, &ObjectStanding)]) -> Vec<Happening> {
     push(
         false,
         Reason::SchemaChanged,
-        told(&|before, after| {
+        notes(pairs, |before, after| {
             let kind = after.changing.filter(|_| before.changing.is_none() && before.is_live)?;
             Some(format!(
                 "{}: rows are brought to the changed plan by a {kind}",
@@ -191,57 +190,6 @@ fn of_objects(pairs: &[(&ObjectStanding, &ObjectStanding)]) -> Vec<Happening> {
         }),
     );
     happened
-}
-
-/// Publishes events.
-#[derive(Clone)]
-pub(crate) struct Publisher {
-    recorder: Recorder,
-    metrics: Arc<Metrics>,
-}
-
-impl Publisher {
-    pub(crate) fn new(client: Client, instance: &str, metrics: Arc<Metrics>) -> Self {
-        let reporter = Reporter {
-            controller: CONTROLLER.to_owned(),
-            instance: Some(instance.to_owned()),
-        };
-        Self {
-            recorder: Recorder::new(client, reporter),
-            metrics,
-        }
-    }
-
-    /// Publishes what happened to a resource. What is not taken is logged and counted.
-    pub(crate) async fn publish(&self, resource: &SalesforceReplicator, happened: &[Happening]) {
-        for Happening {
-            is_warning,
-            reason,
-            note,
-        } in happened
-        {
-            let event = Event {
-                type_: if *is_warning {
-                    EventType::Warning
-                } else {
-                    EventType::Normal
-                },
-                reason: reason.as_str().to_owned(),
-                note: Some(cut(note, NOTE_BYTES)),
-                action: "Replicate".to_owned(),
-                secondary: None,
-            };
-            let reference = resource.object_ref(&());
-            let published = tokio::time::timeout(PUBLISH, self.recorder.publish(&event, &reference)).await;
-            let error = match published {
-                Ok(Ok(())) => continue,
-                Ok(Err(error)) => error.to_string(),
-                Err(_elapsed) => "no answer in time".to_owned(),
-            };
-            tracing::warn!(%reason, error, "an event was not published");
-            self.metrics.event_failures.with_label_values::<&str>(&[]).inc();
-        }
-    }
 }
 
 #[cfg(test)]

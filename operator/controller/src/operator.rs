@@ -325,7 +325,12 @@ async fn control(
         .election
         .as_ref()
         .map_or("salesforce-replicator", |election| election.identity.as_str());
-    let publisher = Publisher::new(client.clone(), instance, Arc::clone(&state.metrics));
+    let publisher = Publisher::new(
+        client.clone(),
+        instance,
+        Arc::clone(&state.metrics),
+        Arc::clone(&environment.clock),
+    );
     let (contexts, controllers): (Vec<_>, Vec<_>) = namespaces
         .into_iter()
         .map(|namespace| controller(settings, client, state, (&environment, &publisher), namespace, shutdown))

@@ -31,6 +31,32 @@ fn first_loads_are_told_together_and_once() {
 }
 
 #[test]
+fn what_does_not_fit_into_one_event_is_told_by_several() {
+    let objects: Vec<_> = (0..60)
+        .map(|number| json!({"name": format!("Object{number:02}__c")}))
+        .collect();
+    let before = Standing::recall(&spec(&json!({"objects": objects})), None);
+    let mut after = before.clone();
+    for object in before.objects {
+        let run = report(&object.name, RunKind::Initial);
+        after.observe(&object.name, RunKind::Initial, &ended(run));
+    }
+    let before = Standing::recall(&spec(&json!({"objects": objects})), None);
+    let notes: Vec<String> = between(&before, &after)
+        .into_iter()
+        .map(|happened| happened.note)
+        .collect();
+    assert!(
+        notes.len() > 1 && notes.iter().all(|note| note.len() <= 1024),
+        "{notes:?}"
+    );
+    for number in 0..60 {
+        let name = format!("Object{number:02}__c: 100 rows");
+        assert!(notes.iter().any(|note| note.contains(&name)), "{name}");
+    }
+}
+
+#[test]
 fn the_first_failure_of_a_series_is_told_and_its_end() {
     let fails = |standing: &mut Standing| {
         let run = failed("Contact", RunKind::Incremental, Reason::SalesforceUnavailable);
