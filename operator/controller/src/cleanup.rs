@@ -10,9 +10,9 @@ use std::{
     time::Duration,
 };
 
-use crds::{DeletionPolicy, Reason, SalesforceReplicator, annotation};
+use crds::{DeletionPolicy, Destination, Reason, SalesforceReplicator, annotation};
 use kube::{
-    Api, Resource as _, ResourceExt as _,
+    Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
     runtime::controller::Action,
 };
@@ -24,14 +24,15 @@ use crate::{
     events::Happening,
     reconcile::{self, Context},
     secrets::{self, Snapshot},
-    status, supervisor,
+    status,
+    supervisor::{self, Key},
     worker::PATIENCE,
 };
 
 /// How long one try may take.
 const TRY: Duration = Duration::from_mins(2);
 
-fn has_finalizer(resource: &SalesforceReplicator) -> bool {
+pub(crate) fn has_finalizer(resource: &impl ResourceExt) -> bool {
     resource
         .finalizers()
         .iter()
@@ -63,7 +64,11 @@ pub(crate) async fn settle_finalizer(resource: &SalesforceReplicator, context: &
     }
 }
 
-async fn release(resource: &SalesforceReplicator, context: &Context) -> Result<()> {
+/// Takes our finalizer off.
+///
+/// # Errors
+/// The API server's.
+pub(crate) async fn release(resource: &impl ResourceExt, context: &Context) -> Result<()> {
     let others: Vec<&str> = resource
         .finalizers()
         .iter()
@@ -74,7 +79,7 @@ async fn release(resource: &SalesforceReplicator, context: &Context) -> Result<(
 }
 
 /// Replaces the list, if nobody else has changed the resource meanwhile.
-async fn set_finalizers(resource: &SalesforceReplicator, finalizers: &[&str], context: &Context) -> Result<()> {
+async fn set_finalizers(resource: &impl ResourceExt, finalizers: &[&str], context: &Context) -> Result<()> {
     let (namespace, name) = supervisor::key(resource);
     let api: Api<SalesforceReplicator> = context.api(&namespace);
     let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": resource.resource_version()}});
@@ -103,12 +108,39 @@ pub(crate) async fn pass(resource: &SalesforceReplicator, context: &Context) -> 
         ));
     };
     context.supervisor.stop(&entry, PATIENCE).await;
+    let spec = &resource.spec;
+    let earlier = Arc::clone(&entry.memory.lock().unwrap_or_else(PoisonError::into_inner).secrets);
+    drop_and_release(
+        resource,
+        (spec.deletion_policy, Ok(&spec.destination)),
+        &earlier,
+        context,
+    )
+    .await?;
+    context.supervisor.forget(&key, &entry).await;
+    Ok(Action::await_change())
+}
+
+/// Drops what the policy says of a destination, and takes our finalizer off. A destination that cannot be read is given as the
+/// reason for it.
+///
+/// # Errors
+/// As those of [`pass`].
+pub(crate) async fn drop_and_release(
+    resource: &impl Resource<DynamicType = ()>,
+    (policy, destination): (DeletionPolicy, Result<&Destination, String>),
+    earlier: &Snapshot,
+    context: &Context,
+) -> Result<()> {
     let skips = resource
         .annotations()
         .get(annotation::SKIP_CLEANUP)
         .is_some_and(|skip| skip == "true");
-    if resource.spec.deletion_policy == DeletionPolicy::Delete && !skips {
-        let dropped = drop_tables(resource, &entry, context).await?;
+    if policy == DeletionPolicy::Delete && !skips {
+        let dropped = match destination {
+            Ok(destination) => drop_tables(&supervisor::key(resource), destination, earlier, context).await?,
+            Err(message) => Err(message),
+        };
         match dropped {
             Ok(tables) => {
                 let note = format!("tables dropped: {}", tables.join(", "));
@@ -122,7 +154,7 @@ pub(crate) async fn pass(resource: &SalesforceReplicator, context: &Context) -> 
                 );
                 let happened = [Happening::warning(Reason::CleanupFailed, note)];
                 context.publisher.publish(resource, &happened).await;
-                let (namespace, name) = key;
+                let (namespace, name) = supervisor::key(resource);
                 return Err(Error::Cleanup {
                     resource: format!("{namespace}/{name}"),
                     message,
@@ -130,25 +162,23 @@ pub(crate) async fn pass(resource: &SalesforceReplicator, context: &Context) -> 
             }
         }
     }
-    release(resource, context).await?;
-    context.supervisor.forget(&key, &entry).await;
-    Ok(Action::await_change())
+    release(resource, context).await
 }
 
 /// The tables that were dropped, or why they were not.
 async fn drop_tables(
-    resource: &SalesforceReplicator,
-    entry: &supervisor::Entry,
+    key: &Key,
+    destination: &Destination,
+    earlier: &Snapshot,
     context: &Context,
 ) -> Result<Result<Vec<String>, String>> {
-    let (namespace, _) = supervisor::key(resource);
-    let earlier = Arc::clone(&entry.memory.lock().unwrap_or_else(PoisonError::into_inner).secrets);
+    let (namespace, _) = key;
     // The database's alone; and where a namespace goes as a whole, its Secrets may go before us.
-    let mut secrets = Snapshot::new(&namespace);
-    for name in secrets::names_of_destination(&resource.spec) {
-        match reconcile::read_secret(context, &namespace, name).await? {
+    let mut secrets = Snapshot::new(namespace);
+    for name in secrets::names_of_destination(destination) {
+        match reconcile::read_secret(context, namespace, name).await? {
             Some(secret) => secrets.insert(secret),
-            None if secrets.keep_gone(&earlier, name) => {}
+            None if secrets.keep_gone(earlier, name) => {}
             None => {
                 return Ok(Err(format!(
                     "Secret {namespace}/{name} does not exist; the resource refers to it"
@@ -156,8 +186,8 @@ async fn drop_tables(
             }
         }
     }
-    let options = context.supervisor.workshop().options(&supervisor::key(resource));
-    let purged = Box::pin(connect::purge(&resource.spec, &secrets, &options));
+    let options = context.supervisor.workshop().options(key);
+    let purged = Box::pin(connect::purge(destination, &secrets, &options));
     Ok(match tokio::time::timeout(TRY, purged).await {
         Ok(Ok(purged)) => Ok(purged.tables),
         Ok(Err(error)) => Err(error.message()),

@@ -29,6 +29,7 @@ mod secrets;
 mod standing;
 mod status;
 mod supervisor;
+mod unreadable;
 mod wake;
 mod worker;
 

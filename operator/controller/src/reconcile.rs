@@ -35,6 +35,7 @@ use crate::{
     standing::{Activity, Standing, Trouble},
     status,
     supervisor::{self, Entry, Key, Supervisor},
+    unreadable,
     wake::Guarded,
     worker::{Order, PATIENCE},
 };
@@ -65,7 +66,7 @@ pub(crate) async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> R
     let key = supervisor::key(guarded.as_ref());
     let done = match &guarded.0 {
         Ok(resource) => Box::pin(pass(resource, &context)).await,
-        Err(invalid) => unreadable(&guarded, &invalid.error, &context).await,
+        Err(invalid) => unreadable::pass(&guarded, &invalid.error, &context).await,
     };
     let took = clock.monotonic().saturating_sub(started);
     let metrics = &context.metrics;
@@ -380,25 +381,6 @@ fn next_look(standing: &Standing, schedule: Option<&Schedule>, now: jiff::Timest
         wait = wait.min(left + Duration::from_secs(1));
     }
     wait
-}
-
-/// A resource that cannot be read: written by hand past the schema, or by a newer version.
-async fn unreadable(guarded: &Guarded, error: &impl std::fmt::Display, context: &Context) -> Result<Action> {
-    let key = supervisor::key(guarded);
-    if let Some(entry) = context.supervisor.known(&key) {
-        context.supervisor.forget(&key, &entry).await;
-    }
-    let (namespace, name) = &key;
-    tracing::warn!(namespace, name, %error, "a resource cannot be read");
-    let message = format!("the resource cannot be read: {error}");
-    status::write_unreadable(
-        &context.api(namespace),
-        guarded,
-        &message,
-        &context.supervisor.workshop().clock,
-    )
-    .await?;
-    Ok(Action::requeue(replication::retry::HOURLY))
 }
 
 /// The last status of a process whose controllers have stopped.

@@ -29,7 +29,7 @@ pub(crate) fn names(spec: &SalesforceReplicatorSpec) -> BTreeSet<&str> {
         api: _,
         api_budget_percent: _,
     } = &spec.connection;
-    let mut names = names_of_destination(spec);
+    let mut names = names_of_destination(&spec.destination);
     names.extend(ca_secret_ref.iter().map(|reference| reference.name.as_str()));
     names.extend(password.iter().map(|auth| auth.secret_ref.name.as_str()));
     names.extend(client_credentials.iter().map(|auth| auth.secret_ref.name.as_str()));
@@ -38,13 +38,13 @@ pub(crate) fn names(spec: &SalesforceReplicatorSpec) -> BTreeSet<&str> {
 }
 
 /// Those of the destination: enough to drop its tables.
-pub(crate) fn names_of_destination(spec: &SalesforceReplicatorSpec) -> BTreeSet<&str> {
+pub(crate) fn names_of_destination(destination: &Destination) -> BTreeSet<&str> {
     let Destination {
         postgres,
         mysql,
         sqlite: _,
         ca_secret_ref: database_ca,
-    } = &spec.destination;
+    } = destination;
     let mut names: BTreeSet<&str> = BTreeSet::new();
     names.extend(postgres.iter().map(|postgres| postgres.secret_ref.name.as_str()));
     names.extend(mysql.iter().map(|mysql| mysql.secret_ref.name.as_str()));
@@ -255,6 +255,6 @@ mod tests {
         }))
         .unwrap();
         assert_eq!(names(&spec), BTreeSet::from(["a", "b", "c", "d", "e", "f", "g"]));
-        assert_eq!(names_of_destination(&spec), BTreeSet::from(["e", "f", "g"]));
+        assert_eq!(names_of_destination(&spec.destination), BTreeSet::from(["e", "f", "g"]));
     }
 }

@@ -19,7 +19,6 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use replication::progress::RunKind;
-use salesforce::clock::SharedClock;
 use serde_json::json;
 
 use crate::{
@@ -35,7 +34,7 @@ pub(crate) const MANAGER: &str = "salesforce-replicator";
 const ERROR_BYTES: usize = 256;
 
 /// Bytes of a condition's message; the API server takes 32 768.
-const MESSAGE_BYTES: usize = 2048;
+pub(crate) const MESSAGE_BYTES: usize = 2048;
 
 /// How often progress alone is written; every 60 s where there are more objects than this.
 const MANY_OBJECTS: usize = 20;
@@ -189,7 +188,7 @@ fn object_status(object: &ObjectStanding) -> ObjectStatus {
 }
 
 /// A time as the API server keeps it: whole seconds.
-fn time(at: Timestamp) -> Time {
+pub(crate) fn time(at: Timestamp) -> Time {
     Time(Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
@@ -342,46 +341,6 @@ pub(crate) async fn write(
     let patch = Patch::Apply(&body);
     match tokio::time::timeout(REQUEST, api.patch_status(&name, &params, &patch)).await {
         Ok(Ok(written)) => Ok(written),
-        Ok(Err(error)) => Err(Error::kubernetes(doing(), error)),
-        Err(_elapsed) => Err(Error::Timeout {
-            doing: doing(),
-            seconds: REQUEST.as_secs(),
-        }),
-    }
-}
-
-/// Says of a resource that cannot be read that it cannot. Only conditions are written, and only where they differ.
-///
-/// # Errors
-/// As those of [`write`].
-pub(crate) async fn write_unreadable(
-    api: &Api<SalesforceReplicator>,
-    resource: &impl kube::ResourceExt,
-    message: &str,
-    clock: &SharedClock,
-) -> Result<()> {
-    let name = resource.name_any();
-    let doing = || format!("writing the status of {name}");
-    let condition = Condition {
-        type_: crds::ConditionType::Ready.as_str().to_owned(),
-        status: "False".to_owned(),
-        reason: Reason::InvalidSpec.as_str().to_owned(),
-        message: cut(message, MESSAGE_BYTES),
-        observed_generation: resource.meta().generation,
-        last_transition_time: time(clock.now()),
-    };
-    let body = json!({
-        "apiVersion": SalesforceReplicator::api_version(&()),
-        "kind": SalesforceReplicator::kind(&()),
-        "metadata": {"name": name},
-        "status": {"observedGeneration": resource.meta().generation, "conditions": [condition]},
-    });
-    let params = PatchParams::apply(MANAGER).force();
-    let patch = Patch::Apply(&body);
-    let dynamic: Api<kube::core::PartialObjectMeta<SalesforceReplicator>> =
-        Api::namespaced(api.clone().into_client(), &resource.namespace().unwrap_or_default());
-    match tokio::time::timeout(REQUEST, dynamic.patch_status(&name, &params, &patch)).await {
-        Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(Error::kubernetes(doing(), error)),
         Err(_elapsed) => Err(Error::Timeout {
             doing: doing(),

@@ -184,8 +184,8 @@ pub(crate) fn required(secrets: &dyn Secrets, name: &str, key: &str) -> Result<S
 /// # Errors
 /// A secret is missing, the database cannot be reached, something depends on a table (kind Invalid; the others are dropped
 /// all the same).
-pub async fn purge(spec: &SalesforceReplicatorSpec, secrets: &dyn Secrets, options: &Options) -> Result<Purged> {
-    match Opened::open(&spec.destination, secrets, options).await? {
+pub async fn purge(spec: &crds::Destination, secrets: &dyn Secrets, options: &Options) -> Result<Purged> {
+    match Opened::open(spec, secrets, options).await? {
         Opened::Postgres(destination) => destination.purge(&options.replicator).await,
         Opened::Sqlite(destination) => destination.purge(&options.replicator).await,
     }

@@ -8,6 +8,7 @@ mod lines;
 mod rights;
 mod scale;
 mod secrets;
+mod unreadable;
 
 use e2e::{operator::Site, stage::empty_org};
 use simulator::Config;

@@ -24,11 +24,15 @@ async fn a_replicator_is_purged_without_its_org() {
     let calls = bench.counted();
     bench.secrets = TestSecrets(BTreeMap::new());
     bench.objects = json!([{"name": "Gone__c"}]);
-    let purged = purge(&bench.spec(), &bench.secrets, &bench.options()).await.unwrap();
+    let purged = purge(&bench.spec().destination, &bench.secrets, &bench.options())
+        .await
+        .unwrap();
     assert_eq!(purged.tables, ["account", "contact"]);
     assert_eq!(bench.counted(), calls);
     assert_eq!(query(&bench.file(), "SELECT count(*) FROM sqlite_schema"), [["0"]]);
-    let again = purge(&bench.spec(), &bench.secrets, &bench.options()).await.unwrap();
+    let again = purge(&bench.spec().destination, &bench.secrets, &bench.options())
+        .await
+        .unwrap();
     assert_eq!(again, Purged::default());
 
     // The same resource, made again, begins with all rows.
@@ -42,7 +46,9 @@ async fn a_replicator_is_purged_without_its_org() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_was_never_made_is_purged_without_making_it() {
     let bench = Bench::start(Config::default(), json!([{"name": "Contact"}])).await;
-    let purged = purge(&bench.spec(), &bench.secrets, &bench.options()).await.unwrap();
+    let purged = purge(&bench.spec().destination, &bench.secrets, &bench.options())
+        .await
+        .unwrap();
     assert_eq!(purged, Purged::default());
     assert!(!bench.file().exists());
 }

@@ -1,0 +1,99 @@
+//! A resource of a newer version, which this one cannot read.
+
+use e2e::{
+    binary::until,
+    control_plane::{ControlPlane, rights::Scope},
+    operator::Site,
+};
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+
+use super::site;
+
+/// The resource, whatever is in it.
+async fn raw(site: &Site) -> Option<Value> {
+    let kind = ApiResource::erase::<crds::SalesforceReplicator>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(site.plane.client(), &site.namespace, &kind);
+    let object = api.get_opt(site.name()).await.unwrap()?;
+    Some(json!({"metadata": object.metadata, "status": object.data["status"]}))
+}
+
+fn ready(resource: &Value) -> Value {
+    let conditions = resource["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let ready = conditions.into_iter().find(|condition| condition["type"] == "Ready");
+    ready.unwrap_or_default()
+}
+
+/// A policy that the API server takes and this version does not know.
+async fn write_of_a_newer_version(site: &Site) {
+    let patch = Patch::Merge(json!({"spec": {"deletionPolicy": "Archive"}}));
+    let kind = ApiResource::erase::<crds::SalesforceReplicator>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(site.plane.client(), &site.namespace, &kind);
+    until("the API server takes it", async || {
+        api.patch(site.name(), &PatchParams::default(), &patch).await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resource_that_cannot_be_read_keeps_its_status_and_is_let_go_when_a_person_says_so() {
+    let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().await));
+    let mut site = site("unreadable").await;
+    site.plane = plane;
+    site.namespace = plane.namespace("unreadable").await;
+    site.user = plane
+        .operator(&site.namespace, Scope::Namespaces(&[&site.namespace]))
+        .await;
+    let newer = r#"[{"op": "add", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/deletionPolicy/enum/-", "value": "Archive"}]"#;
+    let definition = "salesforcereplicators.salesforce-replicator.io";
+    let patched = plane
+        .admin()
+        .kubectl(&["patch", "crd", definition, "--type=json", "-p", newer])
+        .await;
+    assert_eq!(patched.code, Some(0), "{}", patched.stderr);
+    site.stage.resource.more += "  deletionPolicy: Delete\n";
+    let operator = site.operator(&["--no-leader-election"]).await;
+    site.apply().await;
+    site.until_condition("Ready", "True/UpToDate").await;
+    site.patch(json!({"spec": {"trigger": {"manual": "a"}}})).await;
+    site.until("it ran", |status| status.last_manual_run.as_deref() == Some("a"))
+        .await;
+    let before = raw(&site).await.unwrap();
+
+    write_of_a_newer_version(&site).await;
+    let mut after = Value::Null;
+    until("it says that it cannot be read", async || {
+        after = raw(&site).await.unwrap();
+        ready(&after)["reason"] == "InvalidSpec"
+    })
+    .await;
+    assert!(
+        ready(&after)["message"].as_str().unwrap().contains("Archive"),
+        "{after}"
+    );
+    for kept in ["lastManualRun", "lastSuccessTime", "objects", "instanceUrl"] {
+        assert_eq!(after["status"][kept], before["status"][kept], "{kept}");
+    }
+    site.until_event("InvalidSpec").await;
+    let crm = r#"replicator="crm""#;
+    assert!(!operator.metrics().await.contains(crm), "its worker has ended");
+
+    let skip = json!({"metadata": {"annotations": {"salesforce-replicator.io/skip-cleanup": "true"}}});
+    let deleted = plane
+        .admin()
+        .kubectl(&["delete", "sfr", "crm", "-n", &site.namespace, "--wait=false"])
+        .await;
+    assert_eq!(deleted.code, Some(0), "{}", deleted.stderr);
+    site.until_event("CleanupFailed").await;
+    assert!(raw(&site).await.is_some(), "nobody knows whether the tables are to go");
+    let kind = ApiResource::erase::<crds::SalesforceReplicator>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(plane.client(), &site.namespace, &kind);
+    let patched = api.patch("crm", &PatchParams::default(), &Patch::Merge(&skip)).await;
+    patched.unwrap();
+    until("the resource is gone", async || raw(&site).await.is_none()).await;
+    assert_eq!(super::count(&site, "contact").await, 300);
+    assert_eq!(operator.stop().await.code, Some(0));
+}
