@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crds::{ApiUsage, ObjectPhase, Reason, SalesforceReplicatorSpec, SalesforceReplicatorStatus};
+use crds::{ApiUsage, BulkApi, Connection, ObjectPhase, Reason, SalesforceReplicatorSpec, SalesforceReplicatorStatus};
 use jiff::Timestamp;
 use replication::{
     guard::HeldDeletes,
@@ -54,6 +54,13 @@ pub(crate) struct Org {
     pub(crate) organization_id: String,
 }
 
+/// By which of Salesforce's APIs large reads are done, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reads {
+    pub(crate) api: String,
+    pub(crate) reason: String,
+}
+
 /// A tick, under way or ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tick {
@@ -79,6 +86,8 @@ pub(crate) struct Standing {
     /// Known once a session was opened in this process.
     pub(crate) org: Option<Org>,
     pub(crate) usage: Option<ApiUsage>,
+    /// Known with `org`.
+    pub(crate) reads: Option<Reads>,
     /// What keeps every object from running.
     pub(crate) trouble: Option<Trouble>,
     /// In the order of the spec.
@@ -102,6 +111,8 @@ pub(crate) struct ObjectStanding {
     pub(crate) table: String,
     /// Whether each of its ticks is a Refresh, since nobody can ask for what changed of it.
     pub(crate) is_stampless: bool,
+    /// How its last large read was done.
+    pub(crate) reads: Option<Reads>,
     /// Whether no run of the present session has ended yet.
     pub(crate) is_unseen: bool,
     /// Whether a first load has ever been complete, as far as this process knows.
@@ -290,7 +301,11 @@ impl Standing {
 
     /// What a run of an object says.
     pub(crate) fn observe(&mut self, object: &str, kind: RunKind, event: &Event) {
+        let reads = self.reads.clone();
         if let Some(object) = self.object(object) {
+            if matches!(event, Event::Started) && is_large(kind) {
+                object.reads = reads;
+            }
             object.observe(kind, event);
         }
         if let Event::Ended(report) = event {
@@ -335,6 +350,43 @@ impl Standing {
     }
 }
 
+impl Reads {
+    pub(crate) fn of(connection: &Connection) -> Self {
+        let reason = match connection.api {
+            BulkApi::Soap => "connection.api is Soap",
+            BulkApi::Auto | BulkApi::Bulk => "this version does not serve the Bulk API yet",
+        };
+        Self {
+            api: "Soap".to_owned(),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+impl Tick {
+    /// One that begins.
+    pub(crate) fn begun(id: String, start: Timestamp) -> Self {
+        Self {
+            id,
+            kind: RunKind::Incremental,
+            start,
+            end: None,
+            rows_read: 0,
+            rows_written: 0,
+            rows_deleted: 0,
+            api_calls: 0,
+        }
+    }
+}
+
+/// Whether a run of this kind reads all records of its object.
+fn is_large(kind: RunKind) -> bool {
+    match kind {
+        RunKind::Initial | RunKind::Reconcile | RunKind::Refresh => true,
+        RunKind::Incremental | RunKind::Verify => false,
+    }
+}
+
 /// Which of two kinds says more of a tick.
 trait Weight {
     fn max_weight(self, other: Self) -> Self;
@@ -356,6 +408,7 @@ impl ObjectStanding {
             name: name.to_owned(),
             table: table.to_owned(),
             is_stampless: false,
+            reads: None,
             is_unseen: false,
             is_live: false,
             progress: None,
@@ -374,6 +427,10 @@ impl ObjectStanding {
 
     fn recall(status: &crds::ObjectStatus) -> Self {
         Self {
+            reads: status.api.clone().map(|api| Reads {
+                api,
+                reason: status.api_reason.clone().unwrap_or_default(),
+            }),
             is_live: status.last_success_time.is_some(),
             watermark: status.watermark.as_ref().map(|time| time.0),
             rows: status.rows,

@@ -37,7 +37,7 @@ use crate::{
     asked::{self, Asked, Wish},
     board::Board,
     secrets::Snapshot,
-    standing::{Activity, Org, Tick, Trouble},
+    standing::{Activity, Org, Reads, Tick, Trouble},
     supervisor::Key,
 };
 
@@ -317,11 +317,8 @@ impl Worker {
                 organization_id: session.org().organization_id.clone(),
             });
             standing.usage = usage(session);
-            standing.plans(
-                plan.objects
-                    .iter()
-                    .map(|plan| (plan.object.as_str(), plan.table.as_str(), plan.stamp.is_none())),
-            );
+            standing.reads = Some(Reads::of(&order.spec.connection));
+            standing.plans(planned(session));
         });
     }
 

@@ -158,3 +158,57 @@ fn two_hundred_failing_objects_fit() {
     let bytes = serde_json::to_vec(&status).unwrap().len();
     assert!(bytes < 200_000, "{bytes} bytes");
 }
+
+/// The resource at a version, with a status.
+fn resource(version: &str, status: Option<&SalesforceReplicatorStatus>) -> SalesforceReplicator {
+    let mut resource = SalesforceReplicator::new("crm", spec(&json!({})));
+    resource.metadata.resource_version = Some(version.to_owned());
+    resource.status = status.cloned();
+    resource
+}
+
+#[test]
+fn a_store_that_is_behind_is_not_believed_and_one_that_is_ahead_is() {
+    let older = built(&opened(), None, TEN);
+    let newer = built(&live(), None, TEN);
+    let mut written = Written::default();
+    assert_eq!(written.standing(&resource("1", Some(&older))), Some(older.clone()));
+    written.wrote(&resource("1", None), &resource("2", Some(&older)), &older);
+    written.wrote(&resource("1", None), &resource("3", Some(&newer)), &newer);
+    for behind in ["1", "2"] {
+        assert_eq!(
+            written.standing(&resource(behind, None)),
+            Some(newer.clone()),
+            "{behind}"
+        );
+    }
+    assert_eq!(written.standing(&resource("3", Some(&newer))), Some(newer.clone()));
+    // Somebody wiped it.
+    assert_eq!(written.standing(&resource("4", None)), None);
+    // A write that changed nothing has no version of its own.
+    written.wrote(&resource("4", Some(&newer)), &resource("4", Some(&newer)), &newer);
+    assert_eq!(written.standing(&resource("4", Some(&newer))), Some(newer));
+    assert_eq!(written.standing(&resource("5", None)), None);
+}
+
+#[test]
+fn a_large_read_tells_its_api_and_why_and_a_restart_remembers_it() {
+    let run = |standing: &mut Standing, kind| standing.observe("Contact", kind, &Event::Started);
+    let mut standing = opened();
+    standing.reads = Some(crate::standing::Reads::of(&spec(&json!({})).connection));
+    run(&mut standing, RunKind::Incremental);
+    let told = |standing: &Standing| {
+        let object = built(standing, None, TEN).objects.remove(0);
+        (object.api, object.api_reason)
+    };
+    assert_eq!(told(&standing), (None, None));
+    run(&mut standing, RunKind::Initial);
+    let soap = (
+        Some("Soap".to_owned()),
+        Some("this version does not serve the Bulk API yet".to_owned()),
+    );
+    assert_eq!(told(&standing), soap);
+    let status = built(&standing, None, TEN);
+    let recalled = Standing::recall(&spec(&json!({})), Some(&status));
+    assert_eq!(told(&recalled), soap);
+}

@@ -47,6 +47,14 @@ async fn from_apply_to_rows_and_a_change_in_the_org_to_a_changed_row() {
         Some("Umbenannt")
     );
 
+    for object in &status.objects {
+        assert_eq!(object.api.as_deref(), Some("Soap"), "{object:?}");
+        assert!(
+            object.api_reason.as_deref().is_some_and(|why| why.contains("Bulk")),
+            "{object:?}"
+        );
+    }
+
     let wide = site.plane.admin().kubectl(&["get", "sfr", "-n", &site.namespace]).await;
     assert!(
         wide.stdout.contains("UpToDate") && wide.stdout.contains("2/2"),
