@@ -206,9 +206,7 @@ impl Worker {
         failures: &mut u32,
     ) -> Option<Opened> {
         if let Some(mut current) = opened {
-            if current.order.spec.trigger != order.spec.trigger {
-                current.timetable = self.timetable(schedule, self.last_start());
-            }
+            current.timetable.follow(self.apart(schedule));
             current.order = order;
             return Some(current);
         }
@@ -255,14 +253,17 @@ impl Worker {
         }
     }
 
-    /// A timetable whose intervals are a little shorter, each replicator by its own part, so that those of a process that
+    /// A schedule whose intervals are a little shorter, each replicator by its own part, so that those of a process that
     /// started do not stay in step.
-    fn timetable(&self, schedule: &Schedule, behind: Option<Timestamp>) -> Timetable {
-        let schedule = match schedule {
+    fn apart(&self, schedule: &Schedule) -> Schedule {
+        match schedule {
             Schedule::Interval(interval) => Schedule::Interval(jittered(*interval, &self.replicator)),
             Schedule::Cron(_) | Schedule::Manual => schedule.clone(),
-        };
-        let timetable = Timetable::new(schedule, Arc::clone(&self.workshop.clock));
+        }
+    }
+
+    fn timetable(&self, schedule: &Schedule, behind: Option<Timestamp>) -> Timetable {
+        let timetable = Timetable::new(self.apart(schedule), Arc::clone(&self.workshop.clock));
         match behind {
             Some(last) => timetable.behind(last),
             None => timetable,
@@ -308,7 +309,6 @@ impl Worker {
 
     fn tell_session(&self, opened: &Opened) {
         let Opened { session, order, .. } = opened;
-        let plan = session.plan();
         self.board.update(|standing| {
             standing.follows(order.generation);
             standing.trouble = None;
@@ -349,7 +349,8 @@ impl Worker {
             });
             return Some(wait);
         }
-        if !is_first && opened.timetable.wants_plan(&waited) {
+        let timetable = &opened.timetable;
+        if !is_first && (timetable.wants_plan(&waited) || wish == Wish::New && timetable.is_outdated()) {
             opened.timetable.planned();
             self.replan(opened).await;
         }
@@ -375,7 +376,7 @@ impl Worker {
             self.asked.begins(manual);
         }
         self.asked.gives(&request.confirm);
-        let report = self.tick(opened, &request).await?;
+        let report = self.tick(opened, &request, is_whole).await?;
         opened.has_ticked |= is_whole;
         opened.timetable.note(&report);
         let objects = opened.session.plan().objects.iter().map(|plan| plan.object.as_str());
@@ -389,22 +390,17 @@ impl Worker {
         None
     }
 
-    /// One tick. It is given up where an order comes that its session does not serve; `None` then.
-    async fn tick(&mut self, opened: &mut Opened, request: &TickRequest) -> Option<TickReport> {
+    /// One tick. It is given up where an order comes that its session does not serve; `None` then. What is tried again between
+    /// two ticks of all objects belongs to the one before: it has no start of its own, or the next tick would be counted
+    /// from it.
+    async fn tick(&mut self, opened: &mut Opened, request: &TickRequest, is_whole: bool) -> Option<TickReport> {
         let start = self.workshop.clock.now();
         self.board.update(|standing| {
             standing.activity = Activity::Running;
             standing.goes_on(opened.order.generation);
-            standing.tick = Some(Tick {
-                id: id(start),
-                kind: replication::progress::RunKind::Incremental,
-                start,
-                end: None,
-                rows_read: 0,
-                rows_written: 0,
-                rows_deleted: 0,
-                api_calls: 0,
-            });
+            if is_whole {
+                standing.tick = Some(Tick::begun(id(start), start));
+            }
         });
         let Opened {
             session, order, ending, ..
@@ -441,13 +437,15 @@ impl Worker {
             .map(Trouble::from);
         self.board.update(|standing| {
             // One that was cut off has no end: the process that comes next begins with another.
-            if let Some(tick) = standing.tick.as_mut().filter(|_| !is_cut) {
+            if let Some(tick) = standing.tick.as_mut().filter(|_| is_whole && !is_cut) {
                 tick.end = Some(report.end_time);
             }
             if trouble.is_some() || is_whole && !is_cut && report.running.is_empty() {
                 standing.acts_upon(opened.order.generation);
             }
             standing.usage = usage(session).or(standing.usage);
+            // A tick makes the plan again where the org has changed under it.
+            standing.plans(planned(session));
             if is_whole || trouble.is_some() || report.runs.iter().any(|run| run.error.is_none()) {
                 standing.trouble = trouble;
             }
@@ -601,10 +599,6 @@ impl Worker {
         self.asked
             .tokens(&given.map(|(object, token)| (object.clone(), token.clone())).collect())
     }
-
-    fn last_start(&self) -> Option<Timestamp> {
-        self.board.standing().tick.map(|tick| tick.start)
-    }
 }
 
 /// Makes the folder of a namespace's SQLite files.
@@ -638,6 +632,12 @@ fn waited(session: &Session) -> BTreeSet<String> {
     let objects = plan.objects.iter().map(|plan| &plan.object).chain(unplanned);
     let waited = objects.filter(|object| schedule.failures(object) > 0 && schedule.is_due(object));
     waited.map(ToString::to_string).collect()
+}
+
+/// The objects with their tables, and whether each of their ticks is a Refresh.
+fn planned(session: &Session) -> impl Iterator<Item = (&str, &str, bool)> {
+    let plans = session.plan().objects.iter();
+    plans.map(|plan| (plan.object.as_str(), plan.table.as_str(), plan.stamp.is_none()))
 }
 
 fn usage(session: &Session) -> Option<crds::ApiUsage> {

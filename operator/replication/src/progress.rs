@@ -120,6 +120,9 @@ pub struct RunReport {
     pub degraded: Vec<Degradation>,
     /// What ended it early.
     pub error: Option<RunError>,
+    /// Whether there is no plan of the object, so that nothing ran.
+    #[serde(skip)]
+    pub is_unplanned: bool,
     /// Where it ended early, when it is tried again at the latest, wall clock. Known when its tick reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_try_time: Option<Timestamp>,
@@ -147,6 +150,7 @@ impl RunReport {
             changing: None,
             degraded: Vec::new(),
             error: None,
+            is_unplanned: false,
             next_try_time: None,
         }
     }

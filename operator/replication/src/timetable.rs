@@ -90,6 +90,11 @@ impl Timetable {
         self
     }
 
+    /// Goes by another schedule, from the last start on.
+    pub fn follow(&mut self, schedule: Schedule) {
+        self.schedule = schedule;
+    }
+
     /// A tick of all objects starts. Gives the number of due times that passed without one.
     pub fn start(&mut self) -> u64 {
         let missed = self.missed();
@@ -169,7 +174,8 @@ impl Timetable {
 
     /// Keeps what a tick says of the plan that it went by.
     pub fn note(&mut self, report: &TickReport) {
-        self.is_new = report.runs.iter().any(is_invalid);
+        // An object without a plan was found wanting when the plan was made: only its hour brings another look.
+        self.is_new = report.runs.iter().any(|run| is_invalid(run) && !run.is_unplanned);
         for run in &report.runs {
             if is_invalid(run) {
                 self.outdated.insert(run.object.clone());
@@ -184,6 +190,11 @@ impl Timetable {
     pub fn wants_plan(&self, waited: &BTreeSet<String>) -> bool {
         let is_old = self.clock.monotonic().saturating_sub(self.planned) >= DESCRIBED;
         is_old || self.is_new || !self.outdated.is_disjoint(waited)
+    }
+
+    /// Whether an object waits that failed for what the resource asks for. A person who wants a run now may have mended it.
+    pub fn is_outdated(&self) -> bool {
+        !self.outdated.is_empty()
     }
 
     /// The plan was made again, or could not be: it is not tried again at once.
@@ -206,6 +217,7 @@ mod tests {
     use salesforce::clock::{Clock, Sleep};
 
     use super::*;
+    use crate::progress::{RunError, RunKind};
 
     #[derive(Debug)]
     struct Virtual(Mutex<(Timestamp, Duration)>);
@@ -296,6 +308,35 @@ mod tests {
         );
         let daily = Timetable::new(cron("0 6 * * *"), Arc::<Virtual>::clone(&clock)).behind(at("2026-11-24T06:00:01Z"));
         assert_eq!(daily.until_next(), Some(Duration::from_hours(20)));
+    }
+
+    #[test]
+    fn the_plan_is_made_again_for_what_ran_and_failed_and_for_what_has_no_plan_only_in_its_hour() {
+        let clock = Virtual::at("2026-11-24T10:00:00Z");
+        let failed = |is_unplanned| TickReport {
+            start_time: clock.now(),
+            end_time: clock.now(),
+            runs: vec![RunReport {
+                error: Some(RunError {
+                    kind: ErrorKind::Invalid,
+                    reason: "InvalidField",
+                    message: "what happened".to_owned(),
+                }),
+                is_unplanned,
+                ..RunReport::new("Contact", "contact", RunKind::Incremental, clock.now())
+            }],
+            running: Vec::new(),
+            error: None,
+            next_try_time: None,
+        };
+        let (nobody, it) = (BTreeSet::new(), BTreeSet::from(["Contact".to_owned()]));
+        let mut timetable = every_minute(&clock);
+        assert!(!timetable.is_outdated());
+        timetable.note(&failed(false));
+        assert!(timetable.wants_plan(&nobody));
+        timetable.note(&failed(true));
+        assert!(!timetable.wants_plan(&nobody) && timetable.wants_plan(&it));
+        assert!(timetable.is_outdated());
     }
 
     #[test]

@@ -245,6 +245,77 @@ async fn an_object_that_cannot_be_planned_is_tried_again_in_its_hour_and_causes_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_object_without_a_plan_costs_no_describe_at_each_tick_but_a_person_gets_one() {
+    let more = |manual: &str| {
+        json!({"objects": [{"name": "Contact"}, {"name": "Nothing__c"}],
+               "trigger": {"interval": "20m", "manual": manual}})
+    };
+    let mut bench = Bench::new(20, &more("1")).await;
+    bench.start(None);
+    bench
+        .until("the first tick", |standing| {
+            standing.last_manual.as_deref() == Some("1")
+        })
+        .await;
+    let describes = |bench: &Bench| bench.org.control().counters().of("describeGlobal");
+    let before = describes(&bench);
+    let start = bench.board.standing().tick.unwrap().start;
+    bench.advance(Duration::from_mins(21)).await;
+    bench
+        .until("the next tick", |standing| {
+            standing.activity == Activity::Waiting || standing.activity == Activity::BackingOff
+        })
+        .await;
+    bench
+        .until("the next tick has ended", |standing| {
+            standing
+                .tick
+                .as_ref()
+                .is_some_and(|tick| tick.start > start && tick.end.is_some())
+        })
+        .await;
+    assert_eq!(describes(&bench), before, "nothing says that the org has changed");
+    bench.change(2, &more("2"));
+    bench
+        .until("the manual run", |standing| {
+            standing.last_manual.as_deref() == Some("2")
+        })
+        .await;
+    assert_eq!(describes(&bench), before + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_tried_again_between_two_ticks_belongs_to_the_one_before() {
+    let more = json!({"objects": [{"name": "Contact"}, {"name": "Account"}], "trigger": {"interval": "12h"}});
+    let mut bench = Bench::new(20, &more).await;
+    let control = bench.org.control();
+    let refused = What::Fault {
+        code: "OPERATION_TOO_LARGE".to_owned(),
+        message: "exceeded 100000 distinct who/what's".to_owned(),
+        element: None,
+    };
+    control.add_rule(Rule::at("queryAll", refused).of("Account").times(u64::MAX));
+    bench.start(None);
+    let first = bench
+        .until("the first tick has ended", |standing| {
+            failures(standing, "Account") == 1 && standing.tick.as_ref().is_some_and(|tick| tick.end.is_some())
+        })
+        .await;
+    let first = first.tick.unwrap();
+    assert_eq!(first.rows_read, 20);
+    control.clear_rules();
+    bench.advance(HOURLY + Duration::from_secs(1)).await;
+    let mended = bench
+        .until("it is tried again", |standing| {
+            failures(standing, "Account") == 0 && standing.objects[1].is_live && !standing.is_running()
+        })
+        .await;
+    let tick = mended.tick.unwrap();
+    assert_eq!((&tick.id, tick.start, tick.end), (&first.id, first.start, first.end));
+    assert_eq!(tick.rows_read, 60, "with the rows of the retry");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_waits_behind_the_tick_of_a_former_process_follows_a_changed_spec_at_once() {
     let mut bench = Bench::new(20, &json!({})).await;
     bench.start(Some(bench.clock.now()));

@@ -89,6 +89,7 @@ impl<D: Destination> Shared<D> {
                 .and_then(|state| needs::change(&turn.plan, state)),
             degraded,
             error: outcome.as_ref().err().map(RunError::from),
+            is_unplanned: false,
             next_try_time: None,
         }
     }
@@ -132,6 +133,7 @@ impl<D: Destination> Shared<D> {
             rejected: known.map_or(0, |known| known.memory.state.rejected),
             held: known.and_then(|known| known.held.clone()),
             error: Some(RunError::from(error)),
+            is_unplanned: true,
             ..empty
         };
         self.tell_end(object, &report);
