@@ -172,6 +172,8 @@ reasons! {
         RunFailed,
         /// A run panicked.
         RunPanicked,
+        /// A run showed no sign of life for two hours and was given up.
+        RunStalled,
         /// A run was cancelled.
         Cancelled,
         /// The last success is too long ago.

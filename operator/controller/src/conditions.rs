@@ -122,6 +122,7 @@ fn of(reason: Reason) -> (Side, Reason) {
         | Reason::Fenced
         | Reason::ObjectsFailing
         | Reason::RunFailed
+        | Reason::RunStalled
         | Reason::Cancelled
         | Reason::Stale
         | Reason::InternalError

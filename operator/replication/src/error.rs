@@ -1,6 +1,6 @@
 //! What goes wrong between Salesforce and the database.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use salesforce::{ErrorKind, Retry};
 
@@ -138,6 +138,18 @@ pub enum Error {
     /// Something that this version does not do yet.
     #[error("{0}")]
     NotServed(String),
+    /// A run showed no sign of life for so long that it was given up; what was committed stays.
+    #[error(
+        "{object}: the run stood still for {} minutes, longer than any answer may take, and was given up; it is begun again where \
+         it ended; if this comes back, report it with the operator's log",
+        after.as_secs() / 60
+    )]
+    Stalled {
+        /// The object.
+        object: ObjectName,
+        /// For how long.
+        after: Duration,
+    },
     /// A run panicked; what was committed stays.
     #[error("{object}: the run panicked, which is a defect of this program: the log has its place; please report it")]
     Panicked {
@@ -196,9 +208,11 @@ impl Error {
             Self::Budget { .. } => ErrorKind::Quota,
             Self::Database { kind, .. } => *kind,
             Self::Value { .. } | Self::Panicked { .. } | Self::Internal(_) => ErrorKind::Fatal,
-            Self::RowsMissing { .. } | Self::RowsExist { .. } | Self::Fenced { .. } | Self::Cancelled => {
-                ErrorKind::Transient
-            }
+            Self::RowsMissing { .. }
+            | Self::RowsExist { .. }
+            | Self::Fenced { .. }
+            | Self::Stalled { .. }
+            | Self::Cancelled => ErrorKind::Transient,
         }
     }
 
@@ -221,6 +235,7 @@ impl Error {
             | Self::Fenced { .. }
             | Self::Budget { .. }
             | Self::NotServed(_)
+            | Self::Stalled { .. }
             | Self::Panicked { .. }
             | Self::Cancelled
             | Self::Internal(_) => self.kind().retry(),
@@ -247,6 +262,7 @@ impl Error {
             Self::RowsExist { .. } => "DatabaseError",
             Self::Budget { .. } => "QuotaExhausted",
             Self::Fenced { .. } => "Fenced",
+            Self::Stalled { .. } => "RunStalled",
             Self::Panicked { .. } => "RunPanicked",
             Self::Cancelled => "Cancelled",
             Self::Internal(_) => "InternalError",
@@ -271,6 +287,7 @@ impl Error {
             | Self::Fenced { .. }
             | Self::Budget { .. }
             | Self::NotServed(_)
+            | Self::Stalled { .. }
             | Self::Panicked { .. }
             | Self::Cancelled
             | Self::Internal(_) => self.to_string(),

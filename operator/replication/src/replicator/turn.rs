@@ -6,6 +6,7 @@
 //! room for it at the end of a segment (design 6.2). Each run is reported when it ends; the turn keeps nothing.
 
 mod report;
+mod watchdog;
 
 use std::{
     collections::VecDeque,
@@ -197,6 +198,7 @@ impl After {
             | Error::Fenced { .. }
             | Error::Database { .. }
             | Error::Budget { .. }
+            | Error::Stalled { .. }
             | Error::Panicked { .. }
             | Error::Internal(_) => Self::Over,
             error if error.kind() == ErrorKind::Credentials => Self::Over,
@@ -248,7 +250,7 @@ impl<D: Destination> Taken<'_, D> {
                     self.is_allowed(measure.kind).await?;
                     self.first(&measure, &mut table, need).await
                 };
-                let done = self.unless_cancelled(first).await;
+                let done = self.unless_stalled(&measure, first).await;
                 match self.end(&measure, done) {
                     Some(known) => known,
                     None => return,
@@ -335,6 +337,17 @@ impl<D: Destination> Taken<'_, D> {
             biased;
             () = self.turn.cancel.cancelled() => Err(Error::Cancelled),
             done = work => done,
+        }
+    }
+
+    async fn unless_stalled<R>(&self, measure: &Measure, work: impl Future<Output = Result<R>>) -> Result<R> {
+        tokio::select! {
+            biased;
+            done = self.unless_cancelled(work) => done,
+            () = watchdog::stalled(measure, &self.slot, &self.shared.environment.clock) => Err(Error::Stalled {
+                object: self.turn.plan.object.clone(),
+                after: watchdog::STALLED,
+            }),
         }
     }
 
@@ -508,7 +521,7 @@ impl<D: Destination> Taken<'_, D> {
                 self.is_allowed(measure.kind).await?;
                 self.perform(&measure, table, need, begin.clone()).await
             };
-            let performed = self.unless_cancelled(perform).await;
+            let performed = Box::pin(self.unless_stalled(&measure, perform)).await;
             match performed {
                 Ok(Performed::Done(memory, in_use)) => {
                     let mut former = known.clone();
@@ -573,7 +586,7 @@ impl<D: Destination> Taken<'_, D> {
                 }
             }
         };
-        let done = self.unless_cancelled(work).await;
+        let done = self.unless_stalled(&measure, work).await;
         self.end(&measure, done)
     }
 

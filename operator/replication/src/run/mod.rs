@@ -139,6 +139,7 @@ impl Place {
         Slot {
             all: self.all,
             rights: std::sync::Mutex::new(Some(rights)),
+            passed: AtomicU64::new(0),
         }
     }
 }
@@ -148,14 +149,23 @@ impl Place {
 pub(crate) struct Slot {
     all: Slots,
     rights: std::sync::Mutex<Option<Rights>>,
+    /// How often it was passed on.
+    passed: AtomicU64,
 }
 
 impl Slot {
+    /// Whether the run waits for its right, and how often it has passed it on.
+    pub(crate) fn waits(&self) -> (bool, u64) {
+        let rights = self.rights.lock().unwrap_or_else(PoisonError::into_inner);
+        (rights.is_none(), self.passed.load(Ordering::Relaxed))
+    }
+
     /// Lets those run who have waited longer. A load of hours thus never holds up the Incremental of another object for
     /// longer than one of its segments takes.
     pub(crate) async fn pass_on(&self) {
         let rights = self.rights.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(rights);
+        self.passed.fetch_add(1, Ordering::Relaxed);
         let again = self.all.clone().acquire().await;
         *self.rights.lock().unwrap_or_else(PoisonError::into_inner) = Some(again);
     }

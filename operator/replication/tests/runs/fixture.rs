@@ -43,9 +43,16 @@ pub(crate) struct TestClock {
     machine: SystemClock,
     ahead: watch::Sender<Duration>,
     slept: Mutex<Vec<Duration>>,
+    /// Longer waits that have begun.
+    long: watch::Sender<u64>,
 }
 
 impl TestClock {
+    /// How many long waits have begun, as they begin: each ends only when the clock is moved.
+    pub(crate) fn long_sleeps(&self) -> watch::Receiver<u64> {
+        self.long.subscribe()
+    }
+
     /// Moves the clock.
     pub(crate) fn advance(&self, by: Duration) {
         self.ahead.send_modify(|ahead| *ahead += by);
@@ -70,6 +77,7 @@ impl Clock for TestClock {
         if duration > LONGEST_PAUSE {
             let mut ahead = self.ahead.subscribe();
             let until = *self.ahead.borrow() + duration;
+            self.long.send_modify(|sleeps| *sleeps += 1);
             return Box::pin(async move {
                 if ahead.wait_for(|ahead| *ahead >= until).await.is_err() {
                     std::future::pending::<()>().await;
@@ -209,6 +217,7 @@ impl Bench {
                 machine: SystemClock::new(),
                 ahead: watch::Sender::default(),
                 slept: Mutex::default(),
+                long: watch::Sender::default(),
             }),
             recorder: Arc::new(Recorder::new()),
             secrets: TestSecrets::right(),

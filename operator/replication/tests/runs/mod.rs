@@ -13,4 +13,5 @@ mod observed;
 mod purge;
 mod resume;
 mod slow;
+mod stalled;
 mod ticks;
