@@ -143,6 +143,8 @@ fn block_on(work: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, F
     match &done {
         // Another process may write by now: nothing of this one may go on, whatever it is about.
         Err(Failure::Operator(error)) if error.is_at_once() => runtime.shutdown_background(),
+        // Whoever sends a signal, and perhaps a second one, does not wait for threads: what they were at rolls back.
+        Ok(Exit::Interrupted | Exit::Terminated) => runtime.shutdown_background(),
         Ok(_) | Err(_) => runtime.shutdown_timeout(SHUTDOWN),
     }
     done

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{exit::Exit, failure::Failure, printer::Printer};
 
-/// Does `work` until it is done or two signals came. Gives its result and the end that a signal asks for. `work` must not
+/// Does `work` until it is done or two signals came. Gives its result, and the end that the last signal asks for. `work` must not
 /// block: while it does, nobody hears a signal.
 ///
 /// # Errors
@@ -34,10 +34,10 @@ pub(crate) async fn until_signal<T>(
     token.cancel();
     let done = tokio::select! {
         biased;
-        _second = next(&mut interrupt, &mut terminate) => None,
-        done = &mut work => Some(done),
+        second = next(&mut interrupt, &mut terminate) => return Ok((None, Some(second))),
+        done = &mut work => done,
     };
-    Ok((done, Some(first)))
+    Ok((Some(done), Some(first)))
 }
 
 async fn next(interrupt: &mut Signal, terminate: &mut Signal) -> Exit {

@@ -25,10 +25,11 @@ pub(crate) async fn operate(arguments: Operator, context: &Context) -> Result<Ex
         random,
         shutdown.clone(),
     ));
-    let (done, _signal) = stop::until_signal(&shutdown, &context.printer, work).await?;
+    let (done, signal) = stop::until_signal(&shutdown, &context.printer, work).await?;
     match done {
+        Some(Ok(())) => Ok(Exit::Success),
         // A second signal: who sends it does not want to wait.
-        None | Some(Ok(())) => Ok(Exit::Success),
+        None => Ok(signal.unwrap_or(Exit::Terminated)),
         Some(Err(error)) => Err(Failure::Operator(error)),
     }
 }

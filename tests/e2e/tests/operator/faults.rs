@@ -56,6 +56,22 @@ async fn an_operator_that_is_killed_in_a_first_load_goes_on_at_its_checkpoint() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_second_signal_ends_the_operator_at_once() {
+    let site = site("twice").await;
+    let hanging = Rule::at("query", What::Hang).times(u64::MAX);
+    site.stage.org.add_rule(hanging);
+    let operator = site.operator(&[]).await;
+    site.apply().await;
+    until("a run hangs", async || site.stage.org.counters().of("query") > 0).await;
+    operator.signal("TERM").await;
+    until("it waits for the run", async || operator.log().contains("no new runs")).await;
+    operator.signal("TERM").await;
+    let ended = operator.ended().await;
+    assert_eq!(ended.code, Some(143), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("\"ended\""), "it did not wait: {}", ended.stderr);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_that_is_away_stops_no_replication() {
     let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().await));
     let mut site = site("away").await;
