@@ -27,6 +27,8 @@ pub(crate) enum Failure {
     },
     /// The org, or the resource, does not have what was named.
     NotThere(String),
+    /// Something did not happen in the time that was given for it.
+    TimedOut(String),
     /// Secrets are missing. All at once.
     Secrets(Vec<String>),
     /// What the engine says.
@@ -60,7 +62,8 @@ impl Failure {
             Self::Engine(error) => Exit::of(error),
             Self::Salesforce(error) => Exit::of_salesforce(error),
             Self::Kubernetes { source, .. } => Exit::of_kubernetes(source),
-            Self::Operator(_) | Self::Output(_) | Self::Defect(_) => Exit::Defect,
+            // As kubectl's own waits end.
+            Self::TimedOut(_) | Self::Operator(_) | Self::Output(_) | Self::Defect(_) => Exit::Defect,
         }
     }
 }
@@ -68,7 +71,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(text) | Self::NotThere(text) => f.write_str(text),
+            Self::Usage(text) | Self::NotThere(text) | Self::TimedOut(text) => f.write_str(text),
             Self::File { name, source } => write!(f, "{name} cannot be read: {source}"),
             Self::Invalid {
                 heading,

@@ -211,6 +211,23 @@ async fn waiting_ends_with_the_run_and_says_how_it_ended() {
 }
 
 #[tokio::test]
+async fn waiting_ends_when_its_time_is_up_and_the_run_goes_on() {
+    let place = Place::new("plugin-timeout", "  trigger: {interval: 1h}\n").await;
+    let late = place.sfr(&["run", "crm", "--wait", "--timeout", "1s"]).await.exits(1);
+    let manual = place.crm().await.spec.trigger.manual.unwrap();
+    assert!(
+        late.stderr.contains(&format!("the run {manual} is not over after 1s")),
+        "{late:?}"
+    );
+    assert!(late.stderr.contains("kubectl sfr status crm"), "{late:?}");
+    let unmeant = place.sfr(&["run", "crm", "--wait", "--timeout", "soon"]).await.exits(2);
+    assert!(
+        unmeant.stderr.contains("\"soon\" is not a length of time"),
+        "{unmeant:?}"
+    );
+}
+
+#[tokio::test]
 async fn suspend_and_resume_say_what_they_did() {
     let place = Place::new("plugin-suspend", "").await;
     for (command, suspended, words) in [

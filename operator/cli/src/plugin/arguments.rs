@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use crds::Period;
 
 use crate::arguments::Format;
 
@@ -16,7 +17,7 @@ use crate::arguments::Format;
     after_help = "Examples:\n  \
                   kubectl sfr status\n  \
                   kubectl sfr status crm -n telephony\n  \
-                  kubectl sfr run crm --wait\n  \
+                  kubectl sfr run crm --wait --timeout 30m\n  \
                   kubectl sfr suspend crm\n  \
                   kubectl sfr confirm-deletes crm Contact\n\n\
                   Exit codes are those of salesforce-replicator --help.",
@@ -83,6 +84,10 @@ pub(crate) struct Run {
     /// Wait until the run is over; the exit code says how it ended.
     #[arg(long)]
     pub(crate) wait: bool,
+    /// With --wait: how long at most, such as 30m or 1h30m; the run itself goes on. 0s is without an end: a first load may take
+    /// hours.
+    #[arg(long, requires = "wait", value_name = "PERIOD", default_value = "0s")]
+    pub(crate) timeout: Period,
 }
 
 /// One replicator.
@@ -152,6 +157,8 @@ mod tests {
             "status crm -A",
             "status -A -n telephony",
             "status -o wide",
+            "run crm --timeout 30m",
+            "run crm --wait --timeout soon",
             "plan -f crm.yaml",
         ] {
             assert!(parse(line).is_err(), "{line}");

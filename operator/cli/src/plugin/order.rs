@@ -35,7 +35,7 @@ struct SuspendOutput<'a> {
 
 /// Asks for a run.
 pub(super) async fn run(arguments: Run, cluster: &Cluster, context: &Context) -> Result<Exit, Failure> {
-    let Run { name, wait } = arguments;
+    let Run { name, wait, timeout } = arguments;
     let manual = format!("{:.3}", context.clock.now());
     let (resource, _changed) = cluster
         .edit(&name, |resource| {
@@ -49,7 +49,7 @@ pub(super) async fn run(arguments: Run, cluster: &Cluster, context: &Context) ->
         })
         .await?;
     if wait {
-        return wait::wait(&name, &manual, &resource, cluster, context).await;
+        return wait::wait((&name, &manual), &resource, &timeout, cluster, context).await;
     }
     let output = RunOutput {
         namespace: &cluster.namespace,

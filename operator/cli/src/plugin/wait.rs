@@ -1,6 +1,6 @@
 //! Waiting for a run that was asked for.
 
-use crds::{Condition, ConditionType, Reason, SalesforceReplicator, SalesforceReplicatorStatus};
+use crds::{Condition, ConditionType, Period, Reason, SalesforceReplicator, SalesforceReplicatorStatus};
 use kube::{
     ResourceExt,
     runtime::wait::{Error, await_condition},
@@ -25,11 +25,11 @@ enum End {
     Overtaken,
 }
 
-/// Waits until the run of this manual value is over.
+/// Waits until the run of this manual value is over, or until the time is up; no time is without an end.
 pub(super) async fn wait(
-    name: &str,
-    manual: &str,
+    (name, manual): (&str, &str),
     asked: &SalesforceReplicator,
+    timeout: &Period,
     cluster: &Cluster,
     context: &Context,
 ) -> Result<Exit, Failure> {
@@ -40,11 +40,26 @@ pub(super) async fn wait(
     // Where it is gone, there is nothing to wait for either.
     let is_over =
         |resource: Option<&SalesforceReplicator>| resource.is_none_or(|seen| end(seen, manual, generation).is_some());
-    let seen = await_condition(cluster.replicators(), name, is_over)
-        .await
-        .map_err(|error| match error {
-            Error::ProbeFailed(error) => watch_failure(name, error),
-        })?;
+    let is_up = async {
+        if timeout.is_zero() {
+            std::future::pending::<()>().await;
+        } else {
+            context.clock.sleep(timeout.get()).await;
+        }
+    };
+    let seen = tokio::select! {
+        biased;
+        seen = Box::pin(await_condition(cluster.replicators(), name, is_over)) => seen,
+        () = is_up => {
+            let flags = &cluster.flags;
+            return Err(Failure::TimedOut(format!(
+                "{name}: the run {manual} is not over after {timeout}; it goes on, `kubectl sfr status {name}{flags}` shows how far it is"
+            )));
+        }
+    };
+    let seen = seen.map_err(|error| match error {
+        Error::ProbeFailed(error) => watch_failure(name, error),
+    })?;
     let Some(resource) = seen.filter(|seen| seen.uid() == asked.uid()) else {
         return Err(Failure::NotThere(format!("{name} was deleted before it ran")));
     };
