@@ -18,6 +18,7 @@ pub mod compare;
 pub mod condition;
 pub mod control_plane;
 pub mod database;
+pub mod gate;
 pub mod helm;
 pub mod line;
 pub mod operator;

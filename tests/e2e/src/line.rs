@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 
-use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
@@ -42,17 +41,10 @@ impl Line {
     /// # Panics
     /// When no port is free, or the kubeconfig is none.
     pub async fn to_api_server(user: &User) -> (User, Self) {
-        let text = std::fs::read_to_string(&user.kubeconfig).expect("a kubeconfig");
-        let mut kubeconfig: Value = serde_json::from_str(&text).expect("JSON");
-        let server = &mut kubeconfig["clusters"][0]["cluster"]["server"];
-        let url = url::Url::parse(server.as_str().expect("a URL")).expect("a URL");
-        let (host, port) = (url.host_str().expect("a host"), url.port().expect("a port"));
-        let line = Self::to(&format!("{host}:{port}")).await;
-        *server = json!(format!("https://{}", line.address()));
-        let mut user = user.clone();
-        user.kubeconfig.set_extension("line");
-        std::fs::write(&user.kubeconfig, kubeconfig.to_string()).expect("the folder can be written to");
-        (user, line)
+        let url = url::Url::parse(&user.server()).expect("the API server has a URL");
+        let host = url.host_str().expect("a host");
+        let line = Self::to(&format!("{host}:{}", url.port().expect("a port"))).await;
+        (user.behind(&format!("https://{}", line.address()), "line"), line)
     }
 
     /// Where it begins.

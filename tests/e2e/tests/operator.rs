@@ -1,6 +1,7 @@
 //! The operator on a real API server, with the rights that are shipped: from `kubectl apply` to rows, and through what can
 //! go wrong on the way.
 
+mod answers;
 mod faults;
 mod leadership;
 mod life;

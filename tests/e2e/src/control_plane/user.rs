@@ -54,6 +54,29 @@ impl User {
         }
     }
 
+    /// The same user, who comes to the API server by another way. `name` tells the kubeconfigs apart.
+    ///
+    /// # Panics
+    /// When the kubeconfig is none.
+    #[must_use]
+    pub fn behind(&self, server: &str, name: &str) -> Self {
+        let text = std::fs::read_to_string(&self.kubeconfig).expect("a kubeconfig");
+        let mut kubeconfig: Value = serde_json::from_str(&text).expect("a kubeconfig");
+        kubeconfig["clusters"][0]["cluster"]["server"] = json!(server);
+        let mut user = self.clone();
+        user.kubeconfig.set_extension(name);
+        std::fs::write(&user.kubeconfig, kubeconfig.to_string()).expect("the folder can be written to");
+        user
+    }
+
+    /// Where the API server is, as the kubeconfig says.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn server(&self) -> String {
+        self.config.cluster_url.to_string()
+    }
+
     /// A client. It belongs to the runtime that it is made in: each test makes its own.
     ///
     /// # Panics

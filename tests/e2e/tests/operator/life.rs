@@ -216,6 +216,53 @@ async fn held_deletes_wait_for_the_annotation_with_their_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_replicators_tables_are_taken_over_only_by_the_annotation() {
+    let mut site = site("adopt").await;
+    let _operator = site.operator(&[]).await;
+    site.apply().await;
+    site.until_condition("Ready", "True/UpToDate").await;
+    site.api()
+        .delete("crm", &kube::api::DeleteParams::default())
+        .await
+        .unwrap();
+    until("the resource is gone", async || {
+        site.api().get_opt("crm").await.unwrap().is_none()
+    })
+    .await;
+    "sales".clone_into(&mut site.stage.resource.name);
+    site.apply().await;
+    let former = format!("{}/crm", site.namespace);
+    let status = site.until_condition("Ready", "False/SchemaConflict").await;
+    assert_eq!(condition(&status, "DestinationReady"), "False/SchemaConflict");
+    let message = &status.conditions[0].message;
+    assert!(message.contains(&former), "{message}");
+    let owners = "SELECT DISTINCT replicator FROM salesforce._replication_state";
+    assert_eq!(
+        site.stage.database().query(owners).await[0][0].as_deref(),
+        Some(former.as_str())
+    );
+    site.patch(json!({"metadata": {"annotations": {"salesforce-replicator.io/adopt": former}}}))
+        .await;
+    let status = site.until_condition("Ready", "True/UpToDate").await;
+    let now = format!("{}/sales", site.namespace);
+    assert_eq!(
+        site.stage.database().query(owners).await[0][0].as_deref(),
+        Some(now.as_str())
+    );
+    let run = status.last_run.unwrap();
+    assert_ne!(
+        run.kind,
+        crds::RunKind::Initial,
+        "the rows are there and not loaded again"
+    );
+    assert_eq!(run.rows_written, 0);
+    assert_eq!(
+        (count(&site, "contact").await, count(&site, "account").await),
+        (300, 40)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tables_stay_or_go_with_the_resource_as_the_policy_says() {
     let site = site("deletion").await;
     let operator = site.operator(&[]).await;
