@@ -81,7 +81,7 @@ pub(crate) async fn a_deleted_record_read_by_id_leaves_though_its_row_be_newer<H
             vec![]
         };
         assert_eq!(
-            lines(&harness, &plan, &["last_name", "is_deleted"][..1 + expected.len()]).await,
+            lines(&harness, &plan, &["last_name", "is_deleted"][..=expected.len()]).await,
             expected
         );
     }
