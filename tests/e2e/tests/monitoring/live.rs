@@ -146,7 +146,7 @@ async fn provoke(site: &Site, operator: &Operator) {
 fn interpolated(expr: &str, namespace: &str) -> String {
     expr.replace("$namespace", namespace)
         .replace("$replicator", &format!("(crm|{OLD}|{QUIET})"))
-        .replace("$__rate_interval", "1m")
+        .replace("$__rate_interval", "2m")
         .replace("$__range", "10m")
 }
 
@@ -275,10 +275,17 @@ async fn every_query_finds_something_and_alerts_come_and_go() {
     .await;
     line.mend();
 
+    let (account, mut looks) = (site.stage.org.id("Account", 0).unwrap(), 0);
     let mut left = queries(&site.namespace);
     assert!(left.len() > 50, "{}", left.len());
     until("every query has found something", async || {
         let before = left.len();
+        // There is something to write in each tick: a rate or a quantile of what ended long ago is no number.
+        looks += 1;
+        site.stage
+            .org
+            .update("Account", &account, &[("Name", &format!("Name {looks}"))])
+            .unwrap();
         let mut still = Vec::new();
         for query in std::mem::take(&mut left) {
             let found = prometheus.query(&query.expr).await;
