@@ -102,7 +102,7 @@ pub struct Settings {
     /// Version of the program, and the commit that it was built from.
     pub version: &'static str,
     /// Empty where it is not known.
-    pub revision: &'static str,
+    pub revision: String,
 }
 
 /// What the process says of itself.
@@ -155,7 +155,7 @@ pub async fn run(
     random: Arc<dyn Randomness>,
     shutdown: CancellationToken,
 ) -> Result<()> {
-    let metrics = Metrics::new(settings.version, settings.revision, settings.object_metrics)
+    let metrics = Metrics::new(settings.version, &settings.revision, settings.object_metrics)
         .map_err(|error| Error::Settings(format!("metrics: {error}")))?;
     let metrics = Arc::new(metrics);
     let client = client(&metrics).await?;
