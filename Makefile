@@ -27,7 +27,7 @@ simulator: ## run a simulated Salesforce org on port 8900 until Ctrl-C
 
 ##@ Build
 
-.PHONY: build install
+.PHONY: build install image
 build: ## the one binary, optimised: target/release/salesforce-replicator
 	$(CARGO) build --release --package cli
 
@@ -35,15 +35,24 @@ install: ## build it and put it on cargo's path, with the kubectl plugin sfr
 	$(CARGO) install --locked --path operator/cli
 	ln -sf salesforce-replicator "$${CARGO_INSTALL_ROOT:-$${CARGO_HOME:-$$HOME/.cargo}}/bin/kubectl-sfr"
 
+image: ## the operator's image as an OCI archive in target/image, by buildah or docker; IMAGE= its name
+	scripts/image
+
 ##@ Check
 
-.PHONY: test check compiler fmt-check chart test-rust test-long test-clients test-commands kubernetes measure measure-operator lint fmt fmt-check deny advisories alerts drift
+.PHONY: test test-cluster test-image check compiler fmt-check chart test-rust test-long test-clients test-commands kubernetes measure measure-operator lint fmt fmt-check deny advisories alerts drift
 test: check test-clients kubernetes test-rust ## everything that CI checks: the cheap checks first, then the tests
 
 check: compiler fmt-check lint deny alerts drift ## the cheap checks alone
 
 test-rust: compiler ## all Rust tests, beside a throw-away PostgreSQL; ARGS= goes to cargo test instead of --workspace
 	$(if $(ARGS),,SFR_TEST_BINARY=$(BINARY)) scripts/with-postgres $(CARGO) test $(if $(ARGS),$(ARGS),--workspace)
+
+test-cluster: ## the image and the chart on a real Kubernetes node of its own (needs root), or on the cluster of KUBECONFIG
+	tests/cluster/run
+
+test-image: ## build the image once more from a clone in another folder, and compare the bytes; takes as long as the first time
+	tests/cluster/same-image
 
 test-long: compiler ## a thousand random lives of an org, each compared to the last value; SEEDS= for each database (500)
 	SFR_TEST_SEEDS=$(SEEDS) scripts/with-postgres $(CARGO) test --release --package e2e chaos:: -- --nocapture

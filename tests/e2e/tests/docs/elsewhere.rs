@@ -26,6 +26,8 @@ const DEMONSTRATIONS: &str = "tests/e2e/tests/docs/demonstrations.rs";
 /// All of them.
 pub(crate) const ELSEWHERE: &[Elsewhere] = &[
     run("make test", ".ci/run", "make test"),
+    run("make test-cluster", ".ci/run", "make test-cluster"),
+    run("make image", "tests/cluster/run", "image=$(scripts/image)"),
     run("make demo", DEMONSTRATIONS, "make(\"demo\").await;"),
     run(
         "make demo-kubernetes",
