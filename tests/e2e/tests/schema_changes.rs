@@ -31,6 +31,8 @@ for_both!(
     a_new_field_becomes_a_column,
     a_field_that_is_gone_leaves_its_values,
     a_permission_withdrawn_and_restored,
+    a_field_left_out_after_it_was_withdrawn,
+    a_mirror_whose_excluded_and_indexed_fields_are_withdrawn,
     a_number_becomes_one_with_decimals,
     a_text_becomes_a_long_one,
     a_number_becomes_a_text,
@@ -294,6 +296,110 @@ async fn a_permission_withdrawn_and_restored(kind: Kind, name: &str) {
         fresh.describe(&play, &mut session).await;
         refreshed(&good(&mut session).await);
         assert_eq!(play.column("contact", "job_title", &ids[5]).await, "Direktorin");
+        play.assert_equal(&session).await;
+    }
+}
+
+/// A number of contacts, so that not all that is left out is text.
+fn add_score(play: &Play) {
+    play.org()
+        .add_field("Contact", Field::new("Score__c", FieldType::Double).number(8, 0))
+        .unwrap();
+}
+
+/// Whoever leaves a field out does not want its values there, those of marked rows neither, though the user can read it no more.
+async fn a_field_left_out_after_it_was_withdrawn(kind: Kind, name: &str) {
+    for (object, field, column) in [
+        (json!({"name": "Contact", "deletes": "Mark"}), "HomePhone", "phone_home"),
+        (
+            json!({"name": "Contact", "deletes": "Mark", "mapping": "Mirror"}),
+            "Score__c",
+            "score__c",
+        ),
+    ] {
+        for fresh in BOTH {
+            let config = Config {
+                contacts: 250,
+                ..empty_org()
+            };
+            let mut play = Play::new(kind, name, config, json!([object])).await;
+            add_score(&play);
+            let ids = play.ids("Contact");
+            for id in &ids[..3] {
+                play.update("Contact", id, &[(field, "49815155")]);
+            }
+            play.advance(30 * MINUTE);
+            let mut session = play.session().await;
+            good(&mut session).await;
+            play.delete("Contact", &ids[..1]);
+            good(&mut session).await;
+            let table = play.database().table("contact");
+            let values = async |play: &Play| {
+                let statement = format!("SELECT count(*) FROM {table} WHERE {column} IS NOT NULL");
+                play.database().number(&statement).await
+            };
+            assert!(values(&play).await >= 3);
+            let type_before = type_of(&play, "contact", column).await;
+            let user = e2e::resource::USERNAME;
+            play.org().withdraw(user, "Contact", Some(field)).unwrap();
+            fresh.describe(&play, &mut session).await;
+            good(&mut session).await;
+            assert!(values(&play).await >= 3, "what was withdrawn alone keeps its values");
+
+            play.objects[0]["exclude"] = json!([field]);
+            fresh.describe(&play, &mut session).await;
+            refreshed(&good(&mut session).await);
+            assert_eq!(values(&play).await, 0, "{fresh:?} {object}");
+            assert_eq!(play.rows("contact").await, 250);
+            assert_eq!(type_of(&play, "contact", column).await, type_before);
+            let before = play.dump(&["contact"]).await;
+            play.advance(MINUTE);
+            assert_eq!(kinds(&good(&mut session).await), [Incremental]);
+            assert_eq!(play.dump(&["contact"]).await, before);
+        }
+    }
+}
+
+async fn a_mirror_whose_excluded_and_indexed_fields_are_withdrawn(kind: Kind, name: &str) {
+    for fresh in BOTH {
+        let config = Config {
+            contacts: 250,
+            ..empty_org()
+        };
+        let objects =
+            json!([{"name": "Contact", "mapping": "Mirror", "exclude": ["Score__c"], "indexes": [["region__c"]]}]);
+        let play = Play::new(kind, name, config, objects).await;
+        add_score(&play);
+        let mut session = play.session().await;
+        good(&mut session).await;
+        let statement = match kind {
+            Kind::Postgres => "SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%(region__c)'",
+            Kind::Sqlite => "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND sql LIKE '%(\"region__c\")'",
+        };
+        assert_eq!(play.database().number(statement).await, 1);
+        for field in ["Score__c", "Region__c"] {
+            play.org()
+                .withdraw(e2e::resource::USERNAME, "Contact", Some(field))
+                .unwrap();
+        }
+        fresh.describe(&play, &mut session).await;
+        let ids = play.ids("Contact");
+        play.update("Contact", &ids[5], &[("LastName", "Goes on")]);
+        let runs = good(&mut session).await;
+        let message = degraded(runs.last().unwrap(), "FieldMissing");
+        assert!(
+            message.contains("region__c") && !message.contains("Score__c"),
+            "{message}"
+        );
+        assert_eq!(play.column("contact", "last_name", &ids[5]).await, "Goes on");
+        assert_eq!(play.database().number(statement).await, 1, "the index stays");
+        for field in ["Score__c", "Region__c"] {
+            play.org()
+                .grant(e2e::resource::USERNAME, "Contact", Some(field))
+                .unwrap();
+        }
+        fresh.describe(&play, &mut session).await;
+        refreshed(&good(&mut session).await);
         play.assert_equal(&session).await;
     }
 }

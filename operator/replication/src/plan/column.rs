@@ -47,7 +47,7 @@ pub enum ColumnSource {
     Template(UrlTemplate),
     /// Nothing: the column is there and NULL (a Directory column that has no field, or a missing one; then it keeps what it has).
     Empty,
-    /// NULL, whatever was there: a field that the resource excludes from its column.
+    /// NULL, whatever was there and of whatever type: a field that the resource excludes from its column.
     Null,
     /// `is_deleted` of the delete mode `Mark`: false for a row that was read as live.
     IsDeleted,

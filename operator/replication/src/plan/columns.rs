@@ -22,7 +22,7 @@ const SALESFORCE_ID: &str = "salesforce_id";
 /// The stamp of every table.
 const SYSTEM_MODSTAMP: &str = "system_modstamp";
 /// What [`Deletes::Mark`] adds.
-const MARKS: [&str; 2] = ["is_deleted", "deleted_at"];
+pub(super) const MARKS: [&str; 2] = ["is_deleted", "deleted_at"];
 
 /// Names have to be possible, free and different.
 pub(super) fn check_names(drafts: &[Draft], deletes: Deletes, capabilities: Capabilities, findings: &mut Findings<'_>) {

@@ -84,7 +84,7 @@ pub(super) fn defaults(
     mapping: Mapping,
     lookup: Lookup<'_>,
     exclude: &[String],
-    capabilities: Capabilities,
+    (existing, capabilities): (Existing<'_>, Capabilities),
     findings: &mut Findings<'_>,
 ) -> Vec<Draft> {
     match mapping {
@@ -95,7 +95,7 @@ pub(super) fn defaults(
             );
             Vec::new()
         }
-        Mapping::Mirror => mirror::drafts(lookup, exclude, capabilities, findings),
+        Mapping::Mirror => mirror::drafts(lookup, exclude, (existing, capabilities), findings),
         Mapping::None => {
             if !exclude.is_empty() {
                 findings.problem("exclude has nothing to leave out: the mapping None has no columns of its own");

@@ -74,7 +74,13 @@ fn line(column: &Column, select: &[FieldPath]) -> String {
         ColumnSource::IsDeleted => "is_deleted".to_owned(),
         ColumnSource::DeletedAt => "deleted_at".to_owned(),
     };
-    format!("{}{SEPARATOR}{}{SEPARATOR}{source}", column.name, column.kind.word())
+    // NULL has no type: what describe says of an excluded field, or that it says nothing any more, changes no row.
+    let kind = if column.source == ColumnSource::Null {
+        ""
+    } else {
+        column.kind.word()
+    };
+    format!("{}{SEPARATOR}{kind}{SEPARATOR}{source}", column.name)
 }
 
 #[cfg(test)]

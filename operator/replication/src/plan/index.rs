@@ -5,7 +5,9 @@
 
 use super::{
     column::{Column, ColumnKind, ColumnSource},
-    findings::Findings,
+    columns::MARKS,
+    existing::Existing,
+    findings::{Findings, list},
     identifier::{Identifier, folded},
     object::Link,
     suggest,
@@ -62,21 +64,51 @@ pub(super) fn add_needed(
     }));
 }
 
+/// The columns that an index can have.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Indexable<'a> {
+    /// Those of the plan.
+    columns: &'a [Column],
+    /// Those of the table.
+    existing: Existing<'a>,
+    capabilities: Capabilities,
+}
+
+impl<'a> Indexable<'a> {
+    pub(super) fn new(columns: &'a [Column], existing: Existing<'a>, capabilities: Capabilities) -> Self {
+        Self {
+            columns,
+            existing,
+            capabilities,
+        }
+    }
+}
+
+/// The indexes that the resource asks for. `missing` takes the columns that only the table has: their fields may have been
+/// withdrawn (design 6.8), and then their indexes stay with them.
 pub(super) fn make(
     table: &Identifier,
     written: &[Vec<String>],
-    columns: &[Column],
-    capabilities: Capabilities,
+    indexable: Indexable<'_>,
+    missing: &mut Vec<String>,
     findings: &mut Findings<'_>,
 ) -> Vec<IndexPlan> {
+    let Indexable {
+        columns, capabilities, ..
+    } = indexable;
     let mut plans: Vec<IndexPlan> = Vec::with_capacity(written.len());
     for names in written {
         let text = names.join(", ");
-        let Some(resolved) = resolve(names, &text, columns, findings) else {
+        let Some(resolved) = resolve(names, &text, indexable, findings) else {
             continue;
         };
         warn_of_long_values(&resolved, &text, capabilities, findings);
-        let names: Vec<Identifier> = resolved.iter().map(|column| column.name.clone()).collect();
+        let names: Vec<Identifier> = resolved.iter().map(Indexed::name).collect();
+        for name in resolved.iter().filter_map(Indexed::left) {
+            if !missing.iter().any(|known| known == name) {
+                missing.push(name.to_owned());
+            }
+        }
         if names.len() == 1 && names.first() == columns.first().map(|key| &key.name) {
             findings.problem(format!("index ({text}) is the primary key, which every table has"));
         } else if plans.iter().any(|plan| plan.columns == names) {
@@ -92,44 +124,90 @@ pub(super) fn make(
     plans
 }
 
+/// A column of an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Indexed<'a> {
+    /// The plan has it.
+    Planned(&'a Column),
+    /// Only the table has it, under this name.
+    Left(&'a str),
+}
+
+impl<'a> Indexed<'a> {
+    fn find(name: &str, indexable: Indexable<'a>) -> Option<Self> {
+        let planned = indexable
+            .columns
+            .iter()
+            .find(|column| folded(column.name.as_str()) == folded(name));
+        let left = || {
+            let found = indexable.existing.find(name)?;
+            // Marks have no field: they stay behind where the delete mode was changed.
+            (!MARKS.contains(&folded(found).as_str())).then_some(found)
+        };
+        planned.map(Self::Planned).or_else(|| left().map(Self::Left))
+    }
+
+    fn name(&self) -> Identifier {
+        match self {
+            Self::Planned(column) => column.name.clone(),
+            Self::Left(name) => Identifier::new(*name),
+        }
+    }
+
+    fn left(&self) -> Option<&'a str> {
+        match self {
+            Self::Planned(_) => None,
+            Self::Left(name) => Some(name),
+        }
+    }
+}
+
 fn resolve<'a>(
     names: &[String],
     text: &str,
-    columns: &'a [Column],
+    indexable: Indexable<'a>,
     findings: &mut Findings<'_>,
-) -> Option<Vec<&'a Column>> {
+) -> Option<Vec<Indexed<'a>>> {
     if names.is_empty() {
         findings.problem("an index without columns: name at least one");
         return None;
     }
-    let mut resolved: Vec<&Column> = Vec::with_capacity(names.len());
+    let mut resolved: Vec<Indexed<'_>> = Vec::with_capacity(names.len());
     let mut whole = true;
     for name in names {
-        match columns
-            .iter()
-            .find(|column| folded(column.name.as_str()) == folded(name))
-        {
+        match Indexed::find(name, indexable) {
             Some(column) if resolved.contains(&column) => {
                 findings.problem(format!("index ({text}) has column {name} twice"));
                 whole = false;
             }
             Some(column) => resolved.push(column),
             None => {
-                let hint = suggest::hint(name, columns.iter().map(|column| column.name.as_str()));
+                let columns = indexable.columns.iter().map(|column| column.name.as_str());
+                let hint = suggest::hint(name, columns);
                 findings.problem(format!("index ({text}): the table has no column {name}{hint}"));
                 whole = false;
             }
         }
     }
+    let left: Vec<&str> = resolved.iter().filter_map(Indexed::left).collect();
+    if whole && !left.is_empty() {
+        findings.warning(format!(
+            "index ({text}): nothing feeds {} any more, since the field does not exist, or the Salesforce user may not read it; \
+             the index stays",
+            list(left.iter().map(|name| format!("column {name}")))
+        ));
+    }
     whole.then_some(resolved)
 }
 
 /// PostgreSQL refuses a row whose value is too long for an index, and with it the whole segment.
-fn warn_of_long_values(columns: &[&Column], text: &str, capabilities: Capabilities, findings: &mut Findings<'_>) {
+fn warn_of_long_values(columns: &[Indexed<'_>], text: &str, capabilities: Capabilities, findings: &mut Findings<'_>) {
     if capabilities.name != "PostgreSQL" {
         return;
     }
     for column in columns {
+        // Nothing is written into one that is left.
+        let Indexed::Planned(column) = column else { continue };
         let sure = match column.kind {
             ColumnKind::Text { length } => length.is_some_and(|length| length <= SURE_CHARACTERS),
             ColumnKind::Id

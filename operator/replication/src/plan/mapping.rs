@@ -133,9 +133,9 @@ pub(super) fn drafts(lookup: Lookup<'_>, exclude: &[String], findings: &mut Find
                 Cell::Field(name) | Cell::Person(name) => match usable(lookup, name) {
                     Some((_, kind)) if is_excluded(name) => DraftValue::Excluded(kind),
                     Some((found, kind)) => DraftValue::Field(found.path, kind),
-                    None if is_excluded(name) || (matches!(cell, Cell::Person(_)) && !has_persons) => {
-                        DraftValue::Empty(row.empty)
-                    }
+                    // What the column has was read before the field went, and is as unwanted.
+                    None if is_excluded(name) => DraftValue::Excluded(row.empty),
+                    None if matches!(cell, Cell::Person(_)) && !has_persons => DraftValue::Empty(row.empty),
                     None => DraftValue::Missing(name.to_owned(), row.empty),
                 },
                 Cell::Url(text) => match unknown_name(lookup, text) {

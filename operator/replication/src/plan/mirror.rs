@@ -12,7 +12,7 @@ use super::{
     field_path::FieldPath,
     findings::Findings,
     identifier::{Identifier, folded},
-    schema::Lookup,
+    schema::{Lookup, NotFound},
 };
 use crate::destination::Capabilities;
 
@@ -23,10 +23,10 @@ const IN_EVERY_TABLE: [&str; 2] = ["Id", "SystemModstamp"];
 pub(super) fn drafts(
     lookup: Lookup<'_>,
     exclude: &[String],
-    capabilities: Capabilities,
+    (existing, capabilities): (Existing<'_>, Capabilities),
     findings: &mut Findings<'_>,
 ) -> Vec<Draft> {
-    check_excluded(lookup, exclude, findings);
+    check_excluded(lookup, exclude, existing, findings);
     let is_excluded = |name: &str| exclude.iter().any(|excluded| excluded.eq_ignore_ascii_case(name));
     let mut drafts = Vec::with_capacity(lookup.fields().len());
     for field in lookup.fields() {
@@ -49,24 +49,29 @@ pub(super) fn drafts(
 }
 
 /// Adds the columns of excluded fields that the table has from before: whoever excludes a field does not want its values
-/// there.
+/// there, and less so where the Salesforce user may not read it any more.
 pub(super) fn add_left_out(
     drafts: &mut Vec<Draft>,
     lookup: Lookup<'_>,
     exclude: &[String],
     (existing, capabilities): (Existing<'_>, Capabilities),
 ) {
-    for field in lookup.fields() {
-        let is_named = exclude.iter().any(|name| name.eq_ignore_ascii_case(&field.name));
-        if !is_named || IN_EVERY_TABLE.contains(&field.name.as_str()) || field.name == "IsDeleted" {
+    for name in exclude {
+        let (name, kind) = match lookup.find(name) {
+            Ok(found) if found.path.relationship.is_none() => match ColumnKind::of(found.field) {
+                Ok(kind) => (found.field.name.as_str(), kind),
+                Err(_) => continue,
+            },
+            // Nothing but NULL is written into the column, whatever its type.
+            Err(NotFound::Missing(_)) if !name.contains('.') => (name.as_str(), ColumnKind::Text { length: None }),
+            Ok(_) | Err(_) => continue,
+        };
+        if IN_EVERY_TABLE.contains(&name) || name == "IsDeleted" {
             continue;
         }
-        let column = Identifier::from_api_name(&field.name, capabilities).as_str().to_owned();
+        let column = Identifier::from_api_name(name, capabilities).as_str().to_owned();
         let is_taken = drafts.iter().any(|draft| folded(&draft.column) == folded(&column));
-        if let Ok(kind) = ColumnKind::of(field)
-            && existing.has(&column)
-            && !is_taken
-        {
+        if existing.has(&column) && !is_taken {
             drafts.push(Draft {
                 column,
                 value: DraftValue::Excluded(kind),
@@ -76,7 +81,9 @@ pub(super) fn add_left_out(
     }
 }
 
-fn check_excluded(lookup: Lookup<'_>, exclude: &[String], findings: &mut Findings<'_>) {
+/// A name that no field has is a slip, which would replicate what was to be left out: before there is a table it is a
+/// problem. Later on the field may have been withdrawn, and then it is left out as it should be (design 6.8).
+fn check_excluded(lookup: Lookup<'_>, exclude: &[String], existing: Existing<'_>, findings: &mut Findings<'_>) {
     for name in exclude {
         if IN_EVERY_TABLE.iter().any(|field| field.eq_ignore_ascii_case(name)) {
             findings.problem(format!("exclude: {name} is in every table and cannot be left out"));
@@ -85,7 +92,11 @@ fn check_excluded(lookup: Lookup<'_>, exclude: &[String], findings: &mut Finding
                 "exclude: the Mirror mapping takes no field of a parent, so there is no {name}"
             ));
         } else if let Err(not_found) = lookup.find(name) {
-            findings.problem(format!("exclude: field {name} {}", not_found.because()));
+            let text = format!("exclude: field {name} {}", not_found.because());
+            match not_found {
+                NotFound::Missing(_) if existing.is_there() => findings.warning(text),
+                NotFound::Missing(_) | NotFound::Wrong(_) => findings.problem(text),
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ use super::{
     findings::Findings,
     hash::PlanHash,
     identifier::{self, Identifier, NameOf, ObjectName},
-    index::{self, IndexPlan},
+    index::{self, IndexPlan, Indexable},
     links::{self, Refreshed},
     mapping, mirror, periods,
     schema::{Lookup, Schema},
@@ -102,7 +102,7 @@ pub struct ObjectPlan {
     /// How often the long kinds of run are due; `None` never.
     pub periods: Periods,
     /// Fields that the resource or the mapping names and describe lacks, while their columns are there: they keep their
-    /// values (design 6.8).
+    /// values (design 6.8). Of an index, whose columns are all that it names, the column.
     pub missing_fields: Vec<String>,
     /// Hash of all that changes a row's look, and which rows there are.
     pub hash: PlanHash,
@@ -271,7 +271,7 @@ pub(super) fn make(spec: &ObjectSpec, context: Context<'_>, findings: &mut Findi
     let existing = Existing(context.existing.get(&table).map_or(&[], Vec::as_slice));
 
     let mut select = Select::new(lookup, findings)?;
-    let mut drafts = draft::defaults(mapping, lookup, exclude, context.capabilities, findings);
+    let mut drafts = draft::defaults(mapping, lookup, exclude, (existing, context.capabilities), findings);
     let written = draft::written(fields, urls, lookup, existing, findings);
     draft::place(&mut drafts, written, mapping, findings);
     if mapping == Mapping::Mirror {
@@ -289,7 +289,8 @@ pub(super) fn make(spec: &ObjectSpec, context: Context<'_>, findings: &mut Findi
     let columns = columns::columns(&drafts, resolving, &mut select, &mut missing_fields, findings);
     let columns = columns::framed(columns, &select, deletes);
     columns::warn_of_left(&columns, existing, findings);
-    let mut indexes = index::make(&table, indexes, &columns, context.capabilities, findings);
+    let indexable = Indexable::new(&columns, existing, context.capabilities);
+    let mut indexes = index::make(&table, indexes, indexable, &mut missing_fields, findings);
     check_size(&columns, context.capabilities, findings);
     let (paths, stamp, is_deleted) = (select.paths, select.stamp, select.is_deleted);
     let periods = periods::of(context.consistency, warnings::moves(lookup, &paths));

@@ -166,7 +166,15 @@ impl Found {
             return Standing::Missing;
         };
         let wanted = type_name(column.kind);
-        if column.source == ColumnSource::Empty || existing.type_name == wanted {
+        let takes_it = match column.source {
+            ColumnSource::Empty => true,
+            // NULL fits every type.
+            ColumnSource::Null => kind_of(&existing.type_name).is_some(),
+            ColumnSource::Field(_) | ColumnSource::Template(_) | ColumnSource::IsDeleted | ColumnSource::DeletedAt => {
+                false
+            }
+        };
+        if takes_it || existing.type_name == wanted {
             return Standing::Planned;
         }
         let standing_beside = self.columns.get(&beside(name));
@@ -282,6 +290,9 @@ impl Layout {
                 kind,
             };
             match found.standing(column) {
+                Standing::Planned if column.source == ColumnSource::Null => {
+                    own(kind_of(found.type_of(column.name.as_str())).unwrap_or(column.kind))
+                }
                 Standing::Planned | Standing::Missing => own(column.kind),
                 Standing::Exchanging => Place {
                     name: beside(column.name.as_str()),

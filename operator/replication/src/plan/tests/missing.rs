@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Problems,
-    plan::{ColumnSource, ObjectPlan, Plan, Schema, fixture},
+    plan::{ColumnSource, Identifier, ObjectPlan, Plan, Schema, fixture},
 };
 
 /// Contact without some fields.
@@ -178,6 +178,8 @@ fn a_default_of_the_directory_that_is_missing_keeps_its_values_where_the_column_
     let plan = over(settled, &schema, &["phone_home", "company", "contact_url_2"]).unwrap();
     assert_eq!(plan.objects[0].missing_fields, Vec::<String>::new());
     assert_eq!(plan.warnings, Vec::<String>::new());
+    // And does not stay, though the Salesforce user could not read it any more when it was left out.
+    assert_eq!(source(&plan.objects[0], "phone_home"), &ColumnSource::Null);
 }
 
 #[test]
@@ -267,4 +269,81 @@ fn what_a_mirror_leaves_out_later_is_null_where_its_column_is() {
     let plan = excluding(&["salesforce_id", "phone"]);
     assert_eq!(of_phone(&plan), [ColumnSource::Null]);
     assert!(!plan.warnings.iter().any(|warning| warning.contains("grow old")));
+}
+
+/// The one reason to withdraw a permission may be that the values were never to leave Salesforce.
+#[test]
+fn what_is_left_out_of_a_mirror_is_null_whether_or_not_the_user_may_read_it() {
+    let excluding = |schema: &Schema, existing: &[&str]| {
+        let object = json!({"name": "Contact", "mapping": "Mirror", "exclude": ["Score__c"]});
+        over(object, schema, existing)
+    };
+    let existing = ["salesforce_id", "score__c"];
+    let hidden = excluding(&without(&["Score__c"]), &existing).unwrap();
+    assert_eq!(source(&hidden.objects[0], "score__c"), &ColumnSource::Null);
+    let told: Vec<&String> = hidden
+        .warnings
+        .iter()
+        .filter(|warning| warning.contains("Score__c"))
+        .collect();
+    assert_eq!(
+        told,
+        ["Contact: exclude: field Score__c does not exist, or the Salesforce user may not read it"]
+    );
+    assert!(!hidden.warnings.iter().any(|warning| warning.contains("grow old")));
+    // That the user may read it again is no reason to read every row again.
+    let shown = excluding(&fixture::schema(), &existing).unwrap();
+    assert_eq!(shown.objects[0].hash, hidden.objects[0].hash);
+    // Where nothing is replicated yet it is a slip, which would bring the very values that are not wanted.
+    let Problems(problems) = excluding(&without(&["Score__c"]), &[]).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+}
+
+#[test]
+fn a_slip_in_exclude_is_told_with_the_nearest_name() {
+    let object = json!({"name": "Contact", "mapping": "Mirror", "exclude": ["HomePhoen"]});
+    let expected = "Contact: exclude: field HomePhoen does not exist, or the Salesforce user may not read it; did you mean HomePhone?";
+    let plan = over(object.clone(), &fixture::schema(), &["salesforce_id", "home_phone"]).unwrap();
+    assert!(
+        plan.warnings.iter().any(|warning| warning == expected),
+        "{:?}",
+        plan.warnings
+    );
+    let Problems(problems) = over(object, &fixture::schema(), &[]).unwrap_err();
+    assert_eq!(problems, [expected]);
+}
+
+#[test]
+fn an_index_stays_with_the_column_of_a_field_that_is_gone() {
+    let object = json!({"name": "Contact", "mapping": "Mirror", "indexes": [["Region__c", "email"]]});
+    let plan = over(
+        object.clone(),
+        &without(&["Region__c"]),
+        &["salesforce_id", "region__c"],
+    )
+    .unwrap();
+    let contact = &plan.objects[0];
+    let columns: Vec<&str> = contact.indexes[0].columns.iter().map(Identifier::as_str).collect();
+    assert_eq!(columns, ["region__c", "email"]);
+    assert_eq!(contact.missing_fields, ["region__c"]);
+    assert!(
+        plan.warnings.iter().any(|warning| warning
+            == "Contact: index (Region__c, email): nothing feeds column region__c any more, since the field does not exist, or \
+                the Salesforce user may not read it; the index stays"),
+        "{:?}",
+        plan.warnings
+    );
+    let there = over(object.clone(), &fixture::schema(), &["salesforce_id", "region__c"]).unwrap();
+    assert_eq!(there.objects[0].indexes, contact.indexes);
+    // Without the column there is nothing to index; and a mark of another delete mode was never fed by a field.
+    for existing in [&["salesforce_id"][..], &["salesforce_id", "is_deleted"]] {
+        let object = match existing {
+            [_] => object.clone(),
+            _ => json!({"name": "Contact", "mapping": "Mirror", "indexes": [["is_deleted"]]}),
+        };
+        assert!(
+            over(object, &without(&["Region__c"]), existing).is_err(),
+            "{existing:?}"
+        );
+    }
 }
