@@ -164,6 +164,8 @@ reasons! {
         ColumnInUse,
         /// Another process replicates the object.
         Fenced,
+        /// The database refuses to build an index; rows are written without it.
+        IndexNotBuilt,
     }
     "Runs" {
         /// Some objects failed.

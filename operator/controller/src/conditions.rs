@@ -101,7 +101,8 @@ fn of(reason: Reason) -> (Side, Reason) {
         | Reason::DatabaseUnavailable
         | Reason::DatabaseError
         | Reason::MigrationFailed
-        | Reason::ColumnInUse => (Side::Destination, Reason::DestinationUnreachable),
+        | Reason::ColumnInUse
+        | Reason::IndexNotBuilt => (Side::Destination, Reason::DestinationUnreachable),
         Reason::DeleteGuard => (Side::Run, Reason::DeleteGuard),
         Reason::RowsRejected => (Side::Run, Reason::RowsRejected),
         Reason::RunPanicked => (Side::Run, Reason::RunPanicked),

@@ -3,6 +3,7 @@
 mod budget;
 mod conditions;
 mod late;
+mod long;
 mod objects;
 mod parents;
 pub(crate) mod play;

@@ -42,7 +42,8 @@
 //!
 //! **Rejected rows.** A value that does not fit its column rejects its row, not the segment: the row is not written, its
 //! former version stays, and `_rejected_row` has one entry for each column that does not fit, with the reason and since
-//! when, never the value. The entries go when the row is written, found unchanged through the guard, noted as deleted and applied, or has left; an entry
+//! when, never the value. So does a value that an index of the plan cannot take, be it built or not, and a row that the database
+//! cannot store (its entry has the column `*`). The entries go when the row is written, found unchanged through the guard, noted as deleted and applied, or has left; an entry
 //! that is there with the same reason is left alone. A record without Id or stamp is still [`Error::Value`](crate::Error::Value).
 //!
 //! **A listing** goes by [`ObjectTable::compare`], stretch by stretch in ascending order of Ids (bytewise). Rows of the table
@@ -228,6 +229,15 @@ pub struct ColumnInUse {
     pub used_by: Vec<String>,
 }
 
+/// An index of the plan that could not be built. The table is complete without it, and slower.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnbuiltIndex {
+    /// The index.
+    pub index: Identifier,
+    /// What hinders it, and what to do.
+    pub message: String,
+}
+
 /// A column of a table that is not as planned, and what comes of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -382,8 +392,12 @@ pub trait ObjectTable: Send + 'static {
     /// Gives the open segment up. Without one it does nothing.
     fn rollback(&mut self) -> impl Future<Output = Result<()>> + Send;
 
-    /// Makes the indexes of the plan that are not there yet.
-    fn build_indexes(&mut self) -> impl Future<Output = Result<()>> + Send;
+    /// Makes the indexes of the plan that are not there yet. Gives those that the database refuses, which is no reason to keep
+    /// rows waiting.
+    ///
+    /// # Errors
+    /// What passes by itself; a name that something of somebody else has.
+    fn build_indexes(&mut self) -> impl Future<Output = Result<Vec<UnbuiltIndex>>> + Send;
 
     /// Writes what a checkpoint says of time (watermark, `checked_at`, `verified_until`, `reconciled_at`, `refreshed_at`)
     /// without rows, where the epoch is still the one known; claims nothing.

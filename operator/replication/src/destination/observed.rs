@@ -11,7 +11,7 @@ use salesforce::clock::SharedClock;
 
 use super::{
     Capabilities, ColumnDifference, ColumnInUse, Contents, Deletions, Destination, Differences, Left, Load,
-    ObjectTable, Purged, RetiredTable, StateWrite, Stretch,
+    ObjectTable, Purged, RetiredTable, StateWrite, Stretch, UnbuiltIndex,
 };
 use crate::{
     Error, Result,
@@ -249,7 +249,7 @@ impl<T: ObjectTable> ObjectTable for ObservedTable<T> {
         self.line.call(self.inner.rollback()).await
     }
 
-    async fn build_indexes(&mut self) -> Result<()> {
+    async fn build_indexes(&mut self) -> Result<Vec<UnbuiltIndex>> {
         self.line.call(self.inner.build_indexes()).await
     }
 

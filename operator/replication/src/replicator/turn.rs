@@ -30,7 +30,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    destination::{Capabilities, ColumnInUse, Destination, ObjectTable},
+    destination::{Capabilities, ColumnInUse, Destination, ObjectTable, UnbuiltIndex},
     guard::HeldDeletes,
     plan::{Deletes, ObjectName, ObjectPlan},
     progress::{Degradation, Event, RunError, RunKind, RunReport},
@@ -88,6 +88,8 @@ pub(super) struct Known {
     pub(super) memory: Memory,
     pub(super) held: Option<HeldDeletes>,
     pub(super) in_use: Vec<ColumnInUse>,
+    /// Indexes that could not be built.
+    pub(super) unbuilt: Vec<UnbuiltIndex>,
     /// When a Verify was tried last, wall clock.
     pub(super) verified_at: Option<Timestamp>,
 }
@@ -328,6 +330,7 @@ impl<D: Destination> Taken<'_, D> {
             memory,
             held: former.and_then(|known| known.held.clone()),
             in_use: former.map(|known| known.in_use.clone()).unwrap_or_default(),
+            unbuilt: former.map(|known| known.unbuilt.clone()).unwrap_or_default(),
             verified_at: former.and_then(|known| known.verified_at),
         }
     }
@@ -437,7 +440,7 @@ impl<D: Destination> Taken<'_, D> {
                 }
                 // The resource may name indexes that it did not name at the first load. After the rows, which must not
                 // wait for them.
-                table.build_indexes().await?;
+                let unbuilt = table.build_indexes().await?;
                 // Columns that a Refresh of another process could not exchange: this one has to say so too. Where the plan
                 // has changed, its own Refresh will find out.
                 let in_use = match needs::change(&self.turn.plan, &memory.state) {
@@ -445,7 +448,11 @@ impl<D: Destination> Taken<'_, D> {
                     Some(_) => Vec::new(),
                 };
                 let known = self.settle(table, memory, None, measure).await?;
-                Ok(Known { in_use, ..known })
+                Ok(Known {
+                    in_use,
+                    unbuilt,
+                    ..known
+                })
             }
             Performed::Yielded(..) | Performed::Beyond(_) => {
                 Err(Error::Internal("a first run ended as a long one".to_owned()))
@@ -466,8 +473,8 @@ impl<D: Destination> Taken<'_, D> {
         measure: &Measure,
     ) -> Result<Known> {
         let waiting = memory.state.pending.saturating_sub(memory.state.confirmed);
-        let (held, in_use, verified_at) = former.map_or((None, Vec::new(), None), |known| {
-            (known.held, known.in_use, known.verified_at)
+        let (held, in_use, unbuilt, verified_at) = former.map_or((None, Vec::new(), Vec::new(), None), |known| {
+            (known.held, known.in_use, known.unbuilt, known.verified_at)
         });
         let tally = &measure.tally;
         let wrote = tally.rows_written() > 0 || tally.rows_deleted() > 0 || table.has_written_state();
@@ -480,6 +487,7 @@ impl<D: Destination> Taken<'_, D> {
             memory,
             held,
             in_use,
+            unbuilt,
             verified_at,
         })
     }
@@ -529,11 +537,12 @@ impl<D: Destination> Taken<'_, D> {
                         former.in_use = in_use;
                     }
                     // Where there is no Incremental, indexes that the resource did not name before are nobody else's business.
-                    if self.turn.plan.stamp.is_none()
-                        && self.turn.known.is_none()
-                        && let Err(error) = table.build_indexes().await
-                    {
-                        break error;
+                    // What hindered one may be gone: a long value, a right.
+                    if self.turn.plan.stamp.is_none() && self.turn.known.is_none() || !former.unbuilt.is_empty() {
+                        match table.build_indexes().await {
+                            Ok(unbuilt) => former.unbuilt = unbuilt,
+                            Err(error) => break error,
+                        }
                     }
                     let settled = self.settle(table, memory, Some(former), &measure).await;
                     match settled {

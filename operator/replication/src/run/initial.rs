@@ -20,7 +20,7 @@ use std::sync::Arc;
 use crate::{
     Error, Result,
     batch::Batch,
-    destination::{Contents, Deletions, Load, ObjectTable, StateWrite},
+    destination::{Contents, Deletions, Load, ObjectTable, StateWrite, UnbuiltIndex},
     guard::Guard,
     run::{Context, Memory, reader::Reader, segment, verify},
     state::{Checkpoint, Phase, State},
@@ -79,7 +79,11 @@ pub(crate) async fn run<T: ObjectTable>(context: &Context<'_>, table: &mut T, st
         }
         loaded => loaded?,
     }
-    table.build_indexes().await?;
+    for UnbuiltIndex { index, message } in table.build_indexes().await? {
+        // The run behind this one tries it again, and tells it.
+        let object = context.object();
+        tracing::warn!(%object, %index, message, "an index cannot be built");
+    }
 
     let now = context.clock.now();
     let query_start = checkpoint.query_start;

@@ -147,7 +147,9 @@ pub(crate) async fn text_keeps_every_character<H: Harness>() {
 /// A long text area holds 131 072 characters.
 pub(crate) async fn long_text_is_not_cut<H: Harness>() {
     let harness = H::start().await;
-    let plan = contact(Deletes::Remove);
+    let mut plan = contact(Deletes::Remove);
+    // An index of PostgreSQL takes no such value.
+    plan.indexes.clear();
     let mut table = created(&harness, &plan).await;
     let text = "ü€😀x".repeat(131_072 / 4);
     LAST.write(&mut table, &[Row::new(1, 1).with("Account.Name", &text)])

@@ -153,7 +153,9 @@ async fn days_and_times_are_what_the_server_reads() {
 #[tokio::test]
 async fn long_values_cross_the_pieces_of_a_copy() {
     let place = Place::new().await;
-    let plan = plan(&[]);
+    let mut plan = plan(&[]);
+    // An index takes no such values.
+    plan.indexes.clear();
     let mut table = place.created(&plan).await;
     let long: Vec<String> = [1, 65_535, 65_536, 131_072, 1_000_000]
         .iter()

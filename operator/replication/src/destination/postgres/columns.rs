@@ -12,10 +12,12 @@
 //! Whether something of somebody else depends on the old column is looked at under the lock, when nobody can add a
 //! view any more. Then the old one stays, and the one beside it goes.
 
+use salesforce::ErrorKind;
+
 use super::{
     Context,
     connect::Session,
-    failure::Doing,
+    failure::{Doing, refusal},
     layout::{Found, Layout, Standing},
     state::{self, Known},
     statement::{Emptying, Grant, beside, beside_indexes, carry, emptying, exchange},
@@ -62,7 +64,10 @@ pub(super) async fn settle(context: &Context, session: &mut Session, known: Know
     let exchangeable = exchangeable(context, &found);
     let names: Vec<&str> = exchangeable.iter().map(|column| column.name.as_str()).collect();
     let indexes = beside_indexes(context.schema(), &context.plan, &names);
-    tables::build(context, session, &indexes).await?;
+    // Readers would find a column without its index.
+    if let Some(unbuilt) = tables::build(context, session, &indexes).await?.into_iter().next() {
+        return Err(refusal(ErrorKind::Fatal, unbuilt.message));
+    }
 
     let doing = Doing::ExchangingColumns(context.table());
     context.database.simple(doing, session, "BEGIN").await?;

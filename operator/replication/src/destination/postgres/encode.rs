@@ -16,7 +16,11 @@ use sqlx::{
     postgres::{PgArgumentBuffer, PgTypeInfo, PgValueRef, types::Oid},
 };
 
-use super::{layout::Layout, statement::written};
+use super::{
+    bounds::{Bounds, Measured},
+    layout::Layout,
+    statement::written,
+};
 use crate::{
     Error, Result,
     batch::Batch,
@@ -49,6 +53,12 @@ fn wire_micros(moment: Timestamp) -> i64 {
 
 /// Columns of the staging table before the plan's: the order of reading, and the row's [`Kind`].
 const STAGING_COLUMNS: usize = 2;
+
+/// Bytes of them on the wire, with their lengths.
+const STAGING_BYTES: usize = 4 + 8 + 4 + 2;
+
+/// Bytes of the number of columns, before each row.
+const COUNT: usize = 2;
 
 /// A moment as PostgreSQL has it, for parameters and results. sqlx knows the types of `chrono` and `time`, not jiff's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +95,7 @@ pub(super) struct Encoder {
     id: usize,
     is_deleted: Option<usize>,
     columns: Vec<Target>,
+    bounds: Bounds,
 }
 
 /// A column that is written, and where its value comes from.
@@ -164,6 +175,7 @@ impl Encoder {
             id: plan.id,
             is_deleted: plan.is_deleted,
             columns,
+            bounds: Bounds::new(plan, layout),
         }
     }
 
@@ -187,10 +199,26 @@ impl Encoder {
 
     /// The name of the column of a value that does not fit.
     pub(super) fn column(&self, unfit: &Unfit) -> &str {
+        self.name_of(unfit.column)
+    }
+
+    /// The name of one of the columns that are written.
+    pub(super) fn name_of(&self, column: usize) -> &str {
         self.columns
-            .get(unfit.column)
+            .get(column)
             .map(|column| column.name.as_str())
             .unwrap_or_default()
+    }
+
+    /// How a live row stands to what the server can store, by the bytes that [`Encoder::direct`] appended for it.
+    pub(super) fn measure_direct(&self, row: &[u8]) -> Measured {
+        self.bounds.measure(row.get(COUNT..).unwrap_or_default())
+    }
+
+    /// The same by the bytes that [`Encoder::staged`] appended.
+    pub(super) fn measure_staged(&self, row: &[u8]) -> Measured {
+        self.bounds
+            .measure(row.get(COUNT + STAGING_BYTES..).unwrap_or_default())
     }
 
     /// Appends a live row as it stands in the table, or tells which values do not fit, and appends nothing.

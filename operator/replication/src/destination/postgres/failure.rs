@@ -135,6 +135,11 @@ pub(super) fn is_unique_violation(error: &sqlx::Error) -> bool {
 }
 
 /// Whether a table or its schema is not there.
+/// Whether a row is larger than what the server can store: of a page, or of an index.
+pub(super) fn is_beyond_limit(error: &sqlx::Error) -> bool {
+    code(error) == Some("54000")
+}
+
 pub(super) fn is_undefined(error: &sqlx::Error) -> bool {
     matches!(code(error), Some("42P01" | "3F000"))
 }

@@ -30,6 +30,7 @@
 //! `begin` opens another. So no half-read answer is ever taken for the answer to something else.
 
 mod array;
+mod bounds;
 mod columns;
 mod connect;
 mod deletes;
@@ -49,6 +50,7 @@ mod segment;
 mod state;
 mod statement;
 mod tables;
+mod trial;
 
 use std::{collections::BTreeMap, fmt, future::Future, sync::Arc, time::Duration};
 

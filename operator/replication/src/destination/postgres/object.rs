@@ -21,6 +21,7 @@ use crate::{
     batch::Batch,
     destination::{
         ColumnDifference, ColumnInUse, Contents, Deletions, Differences, Left, Load, ObjectTable, StateWrite, Stretch,
+        UnbuiltIndex,
     },
     guard::{Guard, HeldDeletes},
     plan::Link,
@@ -296,17 +297,17 @@ impl ObjectTable for PostgresTable {
         Ok(())
     }
 
-    async fn build_indexes(&mut self) -> Result<()> {
+    async fn build_indexes(&mut self) -> Result<Vec<UnbuiltIndex>> {
         self.rollback().await?;
         let mut session = self.take_alive().await?;
-        Box::pin(tables::build(
+        let unbuilt = Box::pin(tables::build(
             &self.context,
             &mut session,
             &self.context.statements.indexes,
         ))
         .await?;
         self.connection = Some(session);
-        Ok(())
+        Ok(unbuilt)
     }
 
     async fn touch(&mut self, checkpoint: &Checkpoint, at: Timestamp) -> Result<()> {

@@ -8,12 +8,14 @@
 //! Deleted records are staged too, in the same table as the live ones, so that the newest of all rows for one Id decides; so
 //! are records that left, and records with a value that does not fit, of which only key and stamp can be staged.
 //! A direct load has no staging; the few of these that it may meet are kept encoded and staged at its end, or
-//! earlier when there are many.
+//! earlier when there are many. So are live rows of which only the server can tell whether it can store them (see `bounds`):
+//! they are tried there, and merged.
 
 use jiff::Timestamp;
 
 use super::{
     Context,
+    bounds::{Measured, Page},
     connect::Session,
     deletes,
     encode::{Kind, Unfit, put_header, put_trailer},
@@ -23,6 +25,7 @@ use super::{
     rejected::{self, Rejections},
     state::{self, Known, Noted},
     tables,
+    trial::{self, Long},
 };
 use crate::{
     Error, Result,
@@ -60,6 +63,8 @@ pub(super) struct Segment {
     aside: Vec<u8>,
     tally: Tally,
     rejections: Rejections,
+    /// Staged rows with a value that may be too long for an index.
+    long: Vec<Long>,
     order: Order,
 }
 
@@ -73,7 +78,9 @@ struct Tally {
     loaded: u64,
     /// Rows staged: the order of reading.
     staged: i64,
-    /// Records among them that are deleted or left.
+    /// Those of them that are live.
+    live: u64,
+    /// Those that are deleted or left.
     gone: u64,
     /// Whether an Id may have been staged twice.
     repeated: bool,
@@ -121,10 +128,12 @@ impl Segment {
                 noted,
                 loaded: 0,
                 staged: 0,
+                live: 0,
                 gone: 0,
                 repeated: false,
             },
             rejections: Rejections::default(),
+            long: Vec::new(),
             order: Order::default(),
         }
     }
@@ -185,24 +194,35 @@ impl Segment {
         batch: &Batch,
         row: usize,
     ) -> Result<()> {
-        let unfit = match self.tally.load {
-            Load::Direct => {
-                self.open(context, connection, Into::Table).await?;
-                context.encoder.direct(batch, row, &mut self.buffer)?
-            }
-            Load::Merge | Load::Overwrite => {
-                self.open(context, connection, Into::Staging).await?;
-                // The order counts only where the row fits.
-                let order = self.tally.staged + 1;
-                let unfit = context.encoder.staged(batch, row, order, &mut self.buffer)?;
-                if unfit.is_empty() {
-                    self.stage(context.encoder.id(batch, row), Kind::Live);
-                }
-                unfit
-            }
+        // The order counts only where the row fits.
+        let order = self.tally.staged + 1;
+        let target = match self.tally.load {
+            Load::Direct => Into::Table,
+            Load::Merge | Load::Overwrite => Into::Staging,
+        };
+        self.open(context, connection, target).await?;
+        let start = self.buffer.len();
+        let unfit = match target {
+            Into::Table => context.encoder.direct(batch, row, &mut self.buffer)?,
+            Into::Staging => context.encoder.staged(batch, row, order, &mut self.buffer)?,
         };
         if unfit.is_empty() {
-            return Ok(());
+            let bytes = self.buffer.get(start..).unwrap_or_default();
+            let Measured { indexed, page } = match target {
+                Into::Table => context.encoder.measure_direct(bytes),
+                Into::Staging => context.encoder.measure_staged(bytes),
+            };
+            if page == Page::Fits && (indexed.is_none() || target == Into::Staging) {
+                if target == Into::Staging {
+                    self.stage(context.encoder.id(batch, row), Kind::Live);
+                }
+                self.note_long(context, order, indexed);
+                return Ok(());
+            }
+            self.buffer.truncate(start);
+            return self
+                .try_row(context, connection, (batch, row), Measured { indexed, page })
+                .await;
         }
         let order = self
             .set_aside(context, connection, (batch, row), Kind::Rejected)
@@ -212,6 +232,54 @@ impl Segment {
             self.rejections.push(order, &names(unfit), unfit.problem);
         }
         Ok(())
+    }
+
+    /// Stages a live row that the table, or even a page, may not take.
+    async fn try_row(
+        &mut self,
+        context: &Context,
+        connection: &mut Option<Session>,
+        (batch, row): (&Batch, usize),
+        Measured { indexed, page }: Measured,
+    ) -> Result<()> {
+        let order = self.tally.staged + 1;
+        let is_staged = match page {
+            Page::Fits => {
+                let into = self.staging(context, connection).await?;
+                context.encoder.staged(batch, row, order, into)?;
+                true
+            }
+            Page::TooLong => false,
+            Page::Doubtful => {
+                let mut bytes = Vec::new();
+                put_header(&mut bytes);
+                context.encoder.staged(batch, row, order, &mut bytes)?;
+                put_trailer(&mut bytes);
+                self.end_copy(context).await?;
+                let session = self.enter(context, connection, Rows::ToCome).await?;
+                let (session, is_staged) = trial::stage(context, session, bytes).await?;
+                self.session = Some(session);
+                is_staged
+            }
+        };
+        if is_staged {
+            self.stage(context.encoder.id(batch, row), Kind::Live);
+            self.note_long(context, order, indexed);
+            return Ok(());
+        }
+        let order = self
+            .set_aside(context, connection, (batch, row), Kind::Rejected)
+            .await?;
+        let (column, problem) = trial::ROW;
+        self.rejections.push(order, column, problem);
+        Ok(())
+    }
+
+    fn note_long(&mut self, context: &Context, order: i64, column: Option<usize>) {
+        self.long.extend(column.map(|column| Long {
+            order,
+            column: context.encoder.name_of(column).to_owned(),
+        }));
     }
 
     /// Stages key and stamp of a row; returns its place.
@@ -256,8 +324,9 @@ impl Segment {
         self.tally.repeated = self.order.broken;
         self.tally.staged += 1;
         match kind {
+            Kind::Live => self.tally.live += 1,
             Kind::Deleted | Kind::Left => self.tally.gone += 1,
-            Kind::Live | Kind::Rejected => {}
+            Kind::Rejected => {}
         }
         self.tally.staged
     }
@@ -385,7 +454,11 @@ impl Segment {
             return Ok((Counts::default(), None));
         }
         let mut session = self.enter(context, connection, Rows::None).await?;
-        let outcome = Box::pin(self.tally.conclude(context, &mut session, &ending, &self.rejections)).await;
+        let unstored = Unstored {
+            rejections: self.rejections,
+            long: self.long,
+        };
+        let outcome = Box::pin(self.tally.conclude(context, &mut session, &ending, unstored)).await;
         if matches!(outcome, Err(Error::Fenced { .. })) {
             // The connection is in order; only the transaction is not wanted.
             context
@@ -422,7 +495,7 @@ impl Tally {
         context: &Context,
         session: &mut Session,
         ending: &Ending<'_>,
-        rejections: &Rejections,
+        mut unstored: Unstored,
     ) -> Result<(Counts, Option<Epoch>)> {
         let Ending {
             known,
@@ -435,7 +508,8 @@ impl Tally {
         let mut window = found.as_ref().map(|found| found.window.clone()).unwrap_or_default();
         let former_rows = found.as_ref().map(|found| found.rows).unwrap_or_default();
         let noted = found.map(|found| found.noted).unwrap_or_default();
-        let mut changed = self.change(context, session, noted, rejections, *at).await?;
+        let mut changed = self.change(context, session, noted, &mut unstored, *at).await?;
+        let rejections = &unstored.rejections;
         let rows = match state {
             StateWrite::Counted => tables::count_rows(context, session, Doing::Merging(context.table())).await?,
             StateWrite::Always | StateWrite::WithRows => former_rows + signed(changed.counts.inserted),
@@ -484,7 +558,7 @@ impl Tally {
         context: &Context,
         session: &mut Session,
         noted: Noted,
-        rejections: &Rejections,
+        Unstored { rejections, long }: &mut Unstored,
         at: Timestamp,
     ) -> Result<Changed> {
         let mut counts = Counts {
@@ -502,7 +576,15 @@ impl Tally {
         if self.repeated {
             merge::drop_repeated(context, session).await?;
         }
-        if let Some(merging) = statements.merging(self.load) {
+        if !long.is_empty() {
+            trial::refuse_long(context, session, long, rejections).await?;
+        }
+        let merging = match self.load {
+            // Of a direct load only live rows that were tried are merged.
+            Load::Direct if self.live > 0 => Load::Merge,
+            Load::Direct | Load::Merge | Load::Overwrite => self.load,
+        };
+        if let Some(merging) = statements.merging(merging) {
             counts += merge::merge(context, session, merging).await?;
             if noted.rejected {
                 entries += merge::of_object(context, session, &statements.forget_written).await?;
@@ -524,6 +606,13 @@ impl Tally {
         }
         Ok(Changed { counts, entries })
     }
+}
+
+/// What the table cannot take of a segment.
+struct Unstored {
+    rejections: Rejections,
+    /// Rows that may be among it.
+    long: Vec<Long>,
 }
 
 /// What a segment changed.

@@ -13,11 +13,13 @@ use super::{
     failure::{Doing, is_depended_on, refusal},
     layout::{Found, Layout, Standing},
     state::{conflict, foreign_table, lock, retired_by_us},
-    statement::{Beside, IndexStatements, RELATIONS_OF_ONE, STATE_RELATIONS, add_columns, is_beside, type_name},
+    statement::{
+        Beside, IndexStatements, RELATIONS_OF_ONE, STATE_RELATIONS, Statement, add_columns, is_beside, type_name,
+    },
 };
 use crate::{
     Result,
-    destination::Contents,
+    destination::{Contents, UnbuiltIndex},
     plan::{Column, ColumnSource, Identifier},
     state::SCHEMA_VERSION,
 };
@@ -344,9 +346,14 @@ pub(super) async fn count_rows(context: &Context, session: &mut Session, doing: 
 ///
 /// A table with rows gets them CONCURRENTLY, so that nobody waits. A build that is interrupted leaves an index that is
 /// there and not valid; it is made anew. Two sessions do not build at once: the second, which cannot know whether the first
-/// one comes to an end, tries again later.
-pub(super) async fn build(context: &Context, session: &mut Session, indexes: &[IndexStatements]) -> Result<()> {
+/// one comes to an end, tries again later. One that the server refuses is given, and does not keep the others waiting.
+pub(super) async fn build(
+    context: &Context,
+    session: &mut Session,
+    indexes: &[IndexStatements],
+) -> Result<Vec<UnbuiltIndex>> {
     let doing = Doing::Indexing(context.table());
+    let mut unbuilt = Vec::new();
     let mut wanted = Vec::new();
     for index in indexes {
         if !is_built(context, session, index).await? {
@@ -354,7 +361,7 @@ pub(super) async fn build(context: &Context, session: &mut Session, indexes: &[I
         }
     }
     if wanted.is_empty() {
-        return Ok(());
+        return Ok(unbuilt);
     }
     let query = sqlx::query_scalar(TRY_LOCK)
         .bind(context.lock_name())
@@ -383,12 +390,18 @@ pub(super) async fn build(context: &Context, session: &mut Session, indexes: &[I
         } else {
             &index.create
         };
-        for statement in [&index.drop_invalid, statement] {
-            // Without a time limit of ours: an index takes as long as it takes.
-            sqlx::raw_sql(statement.sql())
-                .execute(&mut session.connection)
-                .await
-                .map_err(|error| context.database.failure(error, doing))?;
+        execute_patiently(context, session, &index.drop_invalid).await?;
+        match execute_patiently(context, session, statement).await {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::Transient => return Err(error),
+            Err(error) => {
+                unbuilt.push(UnbuiltIndex {
+                    index: Identifier::new(index.name.as_str()),
+                    message: error.message(),
+                });
+                // What is left of it would cost each write, and refuse what it could not take.
+                execute_patiently(context, session, &index.drop_invalid).await?;
+            }
         }
     }
     let settings = context.database.settings();
@@ -400,6 +413,15 @@ pub(super) async fn build(context: &Context, session: &mut Session, indexes: &[I
         .bind(context.lock_name())
         .execute(&mut session.connection);
     context.database.within(doing, query).await?;
+    Ok(unbuilt)
+}
+
+/// Without a time limit of ours: an index takes as long as it takes.
+async fn execute_patiently(context: &Context, session: &mut Session, statement: &Statement) -> Result<()> {
+    sqlx::raw_sql(statement.sql())
+        .execute(&mut session.connection)
+        .await
+        .map_err(|error| context.database.failure(error, Doing::Indexing(context.table())))?;
     Ok(())
 }
 

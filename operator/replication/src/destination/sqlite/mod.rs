@@ -68,7 +68,7 @@ use self::{
 };
 use super::{
     Capabilities, ColumnDifference, ColumnInUse, Contents, Deletions, Destination, Differences, Left, Load,
-    ObjectTable, Purged, RetiredTable, StateWrite, Stretch,
+    ObjectTable, Purged, RetiredTable, StateWrite, Stretch, UnbuiltIndex,
 };
 use crate::{
     Error, Result,
@@ -265,11 +265,13 @@ impl ObjectTable for SqliteTable {
             .await
     }
 
-    async fn build_indexes(&mut self) -> Result<()> {
+    async fn build_indexes(&mut self) -> Result<Vec<UnbuiltIndex>> {
         let turn = self.turn().await?;
         self.thread
             .call(move |session| holding(turn, || session.build_indexes()))
-            .await
+            .await?;
+        // SQLite takes values of any length.
+        Ok(Vec::new())
     }
 
     async fn touch(&mut self, checkpoint: &Checkpoint, at: Timestamp) -> Result<()> {

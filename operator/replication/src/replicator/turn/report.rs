@@ -9,7 +9,7 @@ use salesforce::Client;
 use super::{Ended, Known, Outcome, Shared, Turn};
 use crate::{
     Error, Result,
-    destination::{ColumnInUse, Destination},
+    destination::{ColumnInUse, Destination, UnbuiltIndex},
     plan::{ObjectName, ObjectPlan, Unplanned},
     progress::{Degradation, Event, RunError, RunKind, RunReport},
     quota::{self, Spent},
@@ -60,6 +60,12 @@ impl<D: Destination> Shared<D> {
                 .iter()
                 .flat_map(|known| &known.in_use)
                 .map(|in_use| degraded_column(&turn.plan, in_use)),
+        );
+        degraded.extend(
+            known
+                .iter()
+                .flat_map(|known| &known.unbuilt)
+                .map(|unbuilt| degraded_index(&turn.plan, unbuilt)),
         );
         // An Incremental that went on while others would wait.
         if *kind == RunKind::Incremental && outcome.is_ok() {
@@ -216,6 +222,18 @@ fn degraded_column(plan: &ObjectPlan, in_use: &ColumnInUse) -> Degradation {
             plan.object,
             plan.table,
             used_by.join(", ")
+        ),
+    }
+}
+
+fn degraded_index(plan: &ObjectPlan, unbuilt: &UnbuiltIndex) -> Degradation {
+    let UnbuiltIndex { index, message } = unbuilt;
+    Degradation {
+        reason: "IndexNotBuilt",
+        message: format!(
+            "{}: index {index} of table {} cannot be built, and queries that need it read the whole table; all else goes on, and \
+             it is tried again after each long run: {message}",
+            plan.object, plan.table
         ),
     }
 }

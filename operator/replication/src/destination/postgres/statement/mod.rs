@@ -10,6 +10,7 @@ mod listing;
 mod purge;
 mod rows;
 mod state;
+mod trial;
 
 use std::sync::Arc;
 

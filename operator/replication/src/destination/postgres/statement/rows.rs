@@ -8,6 +8,8 @@ use super::{
     columns::{IndexStatements, create_table, index_statements},
     deletes::{self, DeleteStatements},
     listing::{self, ListingStatements},
+    trial::{self, TrialStatements},
+    written,
 };
 use crate::{destination::Load, plan::ObjectPlan};
 
@@ -35,6 +37,7 @@ pub(crate) struct TableStatements {
     overwrite: MergeSql,
     pub(crate) deletes: DeleteStatements,
     pub(crate) listing: ListingStatements,
+    pub(crate) trial: TrialStatements,
     /// `$1` object, `$2` order of reading, `$3` column, `$4` reason, `$5` whether rows that are newer here count, `$6` wall
     /// clock: notes the staged rejected rows; gives how many there are, and how many entries changed.
     pub(crate) note_rejected: Statement,
@@ -92,6 +95,7 @@ impl TableStatements {
             overwrite: merge_sql(&names, merge, &differs(&names)),
             deletes: deletes::statements(&names),
             listing: listing::statements(&names),
+            trial: trial::statements(&names, plan, written(plan).map(|(_, column)| column)),
             note_rejected: note_rejected(&names),
             forget_written: forget_written(&names),
             forget_loaded: Statement::new(format!(
