@@ -77,6 +77,21 @@ pub enum Error {
         /// Rows that it told of, as a word where it told no number.
         size: String,
     },
+    /// A record is larger than an answer may be.
+    #[error(
+        "{object} {id}: the record alone is too large: {}; leave its longest fields out (exclude, or the mapping None and fields), or \
+         shorten them in Salesforce; records before it are kept, those behind it wait",
+        source.message()
+    )]
+    RecordTooLarge {
+        /// The object.
+        object: ObjectName,
+        /// The record's Id.
+        id: String,
+        /// What the client said.
+        #[source]
+        source: salesforce::Error,
+    },
     /// The database, or the way to it.
     #[error("{message}")]
     Database {
@@ -203,7 +218,8 @@ impl Error {
             | Self::NotHeld { .. }
             | Self::SchemaChanged { .. }
             | Self::Condition { .. }
-            | Self::SchemaConflict { .. } => ErrorKind::Invalid,
+            | Self::SchemaConflict { .. }
+            | Self::RecordTooLarge { .. } => ErrorKind::Invalid,
             Self::Secret { .. } => ErrorKind::Credentials,
             Self::Budget { .. } => ErrorKind::Quota,
             Self::Database { kind, .. } => *kind,
@@ -228,6 +244,7 @@ impl Error {
             | Self::SchemaChanged { .. }
             | Self::Condition { .. }
             | Self::SchemaConflict { .. }
+            | Self::RecordTooLarge { .. }
             | Self::RowsMissing { .. }
             | Self::Database { .. }
             | Self::Value { .. }
@@ -249,7 +266,9 @@ impl Error {
             Self::Plan(_) => "InvalidSpec",
             Self::NotServed(_) => "NotServed",
             Self::Unplanned { reason, .. } | Self::Secret { reason, .. } => reason,
-            Self::SchemaChanged { source, .. } | Self::Condition { source, .. } => source.reason(),
+            Self::SchemaChanged { source, .. }
+            | Self::Condition { source, .. }
+            | Self::RecordTooLarge { source, .. } => source.reason(),
             Self::NotHeld { .. } => "DeleteGuard",
             Self::SchemaConflict { .. } => "SchemaConflict",
             Self::RowsMissing { .. } => "UnexpectedAnswer",
@@ -280,6 +299,7 @@ impl Error {
             | Self::Condition { .. }
             | Self::NotHeld { .. }
             | Self::SchemaConflict { .. }
+            | Self::RecordTooLarge { .. }
             | Self::RowsMissing { .. }
             | Self::Database { .. }
             | Self::Value { .. }

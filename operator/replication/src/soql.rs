@@ -100,6 +100,12 @@ impl Shape {
         Self::new(&plan.object, key_and_stamp(plan), plan.is_deleted.is_some(), None)
     }
 
+    /// The Ids of the same rows.
+    pub(crate) fn without_values(&self) -> Arc<Self> {
+        let select = vec![FieldPath::own("Id")];
+        Self::new(&self.object, select, self.has_deleted, self.condition.clone())
+    }
+
     /// Parents.
     pub(crate) fn parents(link: &Link) -> Arc<Self> {
         Self::new(&link.parent, link.select.clone(), link.is_deleted.is_some(), None)

@@ -18,6 +18,9 @@ pub struct Rule {
     /// Object by name; a queryMore has the object of its query. None: any.
     #[serde(default)]
     pub object: Option<String>,
+    /// Only queries that ask for more rows than this: with a larger LIMIT, or without one. None: any call.
+    #[serde(default)]
+    pub above_rows: Option<u64>,
     /// So many matching calls pass first.
     #[serde(default)]
     pub skip: u64,
@@ -124,6 +127,7 @@ impl Rule {
         Self {
             call: Some(call.to_owned()),
             object: None,
+            above_rows: None,
             skip: 0,
             times: Some(1),
             what,
@@ -135,6 +139,7 @@ impl Rule {
         Self {
             call: None,
             object: None,
+            above_rows: None,
             skip: 0,
             times: Some(1),
             what,
@@ -145,6 +150,13 @@ impl Rule {
     #[must_use]
     pub fn of(mut self, object: &str) -> Self {
         self.object = Some(object.to_owned());
+        self
+    }
+
+    /// Only for queries that ask for more rows than this.
+    #[must_use]
+    pub fn above_rows(mut self, rows: u64) -> Self {
+        self.above_rows = Some(rows);
         self
     }
 
@@ -169,13 +181,21 @@ impl Rule {
         self
     }
 
-    fn waits_for(&self, call: &str, object: Option<&str>) -> bool {
-        self.call.as_deref().is_none_or(|own| own == call)
+    fn waits_for(&self, call: &str, object: Option<&str>, soql: Option<&str>) -> bool {
+        let asks_above = |rows: u64| soql.is_some_and(|soql| limit(soql).is_none_or(|limit| limit > rows));
+        self.above_rows.is_none_or(asks_above)
+            && self.call.as_deref().is_none_or(|own| own == call)
             && self
                 .object
                 .as_deref()
                 .is_none_or(|own| object.is_some_and(|object| own.eq_ignore_ascii_case(object)))
     }
+}
+
+/// The LIMIT of a query.
+fn limit(soql: &str) -> Option<u64> {
+    let (_, limit) = soql.rsplit_once(" LIMIT ")?;
+    limit.trim().parse().ok()
 }
 
 impl What {
@@ -248,10 +268,10 @@ impl Rules {
     }
 
     /// What happens to this call. Every rule that waits for such calls counts it, the oldest that is due acts.
-    pub(crate) fn strike(&mut self, call: &str, object: Option<&str>) -> Option<What> {
+    pub(crate) fn strike(&mut self, call: &str, object: Option<&str>, soql: Option<&str>) -> Option<What> {
         let mut struck = None;
         self.queue.retain_mut(|rule| {
-            if !rule.waits_for(call, object) {
+            if !rule.waits_for(call, object, soql) {
                 return true;
             }
             if rule.skip > 0 {
@@ -284,17 +304,28 @@ mod tests {
         rules.add(Rule::at("query", What::Reset).of("Contact").after(1));
         rules.add(Rule::at("query", What::Hang).times(2));
         rules.add(Rule::at_any(What::quota()).forever().of("Lead"));
-        assert_eq!(rules.strike("query", Some("contact")), Some(What::Hang));
-        assert_eq!(rules.strike("queryMore", Some("Contact")), None);
-        assert_eq!(rules.strike("query", Some("Contact")), Some(What::Reset));
-        assert_eq!(rules.strike("query", Some("Contact")), Some(What::Hang));
-        assert_eq!(rules.strike("query", Some("Contact")), None);
+        assert_eq!(rules.strike("query", Some("contact"), None), Some(What::Hang));
+        assert_eq!(rules.strike("queryMore", Some("Contact"), None), None);
+        assert_eq!(rules.strike("query", Some("Contact"), None), Some(What::Reset));
+        assert_eq!(rules.strike("query", Some("Contact"), None), Some(What::Hang));
+        assert_eq!(rules.strike("query", Some("Contact"), None), None);
         for _ in 0..3 {
-            assert_eq!(rules.strike("getUpdated", Some("Lead")), Some(What::quota()));
+            assert_eq!(rules.strike("getUpdated", Some("Lead"), None), Some(What::quota()));
         }
         assert_eq!(rules.waiting().len(), 1);
         rules.clear();
-        assert_eq!(rules.strike("getUpdated", Some("Lead")), None);
+        assert_eq!(rules.strike("getUpdated", Some("Lead"), None), None);
+    }
+
+    #[test]
+    fn rules_wait_for_queries_of_many_rows() {
+        let mut rules = Rules::default();
+        rules.add(Rule::at("queryAll", What::Reset).above_rows(10).forever());
+        let mut struck = |soql| rules.strike("queryAll", Some("Contact"), soql).is_some();
+        assert!(struck(Some("SELECT Id FROM Contact ORDER BY Id")));
+        assert!(struck(Some("SELECT Id FROM Contact ORDER BY Id LIMIT 11")));
+        assert!(!struck(Some("SELECT Id FROM Contact ORDER BY Id LIMIT 10")));
+        assert!(!struck(None));
     }
 
     #[test]

@@ -211,6 +211,7 @@ impl After {
             | Error::SchemaChanged { .. }
             | Error::Condition { .. }
             | Error::SchemaConflict { .. }
+            | Error::RecordTooLarge { .. }
             | Error::RowsMissing { .. }
             | Error::Value { .. }
             | Error::RowsExist { .. }

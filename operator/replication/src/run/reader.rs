@@ -8,7 +8,9 @@
 //! * **A page that cannot be read** for a passing reason, such as a body that was cut off: the same.
 //! * **`QUERY_TIMEOUT`**: Salesforce gives a query two minutes. A smaller one may fit in: the reading goes on in queries with
 //!   a LIMIT, of which only the first page is read, each behind the last row of the one before it.
-//! * **An answer that is too large** to be held: the same, with the smallest queries at once.
+//! * **An answer that is too large** to be held: the same, with queries of fewer rows at once, down to a single one: records with
+//!   long texts take more room than two hundred of them may have. When some have fitted, larger ones are tried again. A record
+//!   that is too large alone is named.
 //! * **Fewer rows than the query told of** (`size`), or a page in the middle without any: the rest is asked for behind the
 //!   last row. A row may vanish between two pages, so this alone is no error; but the reading is complete only when a
 //!   query has given all that it told of.
@@ -39,12 +41,19 @@ use crate::{
 /// Restarts without progress.
 const RESTARTS: u32 = 5;
 
-/// Rows of a query after the first and after the second `QUERY_TIMEOUT`. 2000 is one page; 200 is what is left to try
-/// where each row is dear (formulas over formulas).
-const SMALLER: [u32; 2] = [2000, 200];
+/// Rows of a query after those before it asked for too much. 2000 is one page.
+const SMALLER: [u32; 5] = [2000, 200, 50, 10, 1];
+
+/// Index into [`SMALLER`] after the second `QUERY_TIMEOUT`, and the last one that is tried: where each row is dear (formulas over
+/// formulas), fewer of them hardly take less time.
+const DEAR: usize = 1;
 
 /// Index into [`SMALLER`] after an answer that was too large: a page of 2000 rows is what was too large.
-const SMALLEST: usize = SMALLER.len() - 1;
+const LARGE: usize = 1;
+
+/// So many queries in a row have to fit before a larger one is tried again, below [`LARGE`]: one that does not costs as much time as
+/// many.
+const FITTED: u32 = 10;
 
 /// The rows of one query, in order.
 #[derive(Debug)]
@@ -59,6 +68,8 @@ pub(crate) struct Reader<'run> {
     source: Option<Source>,
     /// Index into [`SMALLER`].
     smaller: Option<usize>,
+    /// Queries of this size that fitted.
+    fitted: u32,
     /// Rows that the query under way has given.
     given: u64,
     /// Rows that it told of.
@@ -110,6 +121,7 @@ impl<'run> Reader<'run> {
             position: None,
             source: None,
             smaller: None,
+            fitted: 0,
             given: 0,
             size: None,
             restarts: 0,
@@ -147,6 +159,9 @@ impl<'run> Reader<'run> {
                         self.close();
                         return Ok(None);
                     }
+                    if full {
+                        self.grow();
+                    }
                     self.go_on().await?;
                 }
                 Some(Err(failure)) => {
@@ -166,6 +181,15 @@ impl<'run> Reader<'run> {
         self.source = None;
         self.given = 0;
         self.size = None;
+    }
+
+    /// Asks for more rows again where the last few queries fitted.
+    fn grow(&mut self) {
+        self.fitted += 1;
+        if let Some(smaller) = self.smaller.filter(|smaller| *smaller > LARGE && self.fitted >= FITTED) {
+            self.smaller = Some(smaller - 1);
+            self.fitted = 0;
+        }
     }
 
     /// Makes ready for another query after one that ended before its rows did.
@@ -232,16 +256,45 @@ impl<'run> Reader<'run> {
         Ok(Position { stamp, id })
     }
 
+    /// The Id of the record that would be read next.
+    async fn next_id(&self) -> Option<String> {
+        let shape = self.shape.without_values();
+        let soql = soql::statement(&shape, &self.rows, self.position.as_ref(), Some(1));
+        let mut source = Source::start(&self.feed, &shape, soql, Pages::First);
+        while let Some(Ok(item)) = source.next().await {
+            if let Item::Batch { batch, first_page: _ } = item {
+                return batch.get(0, shape.id).map(str::to_owned);
+            }
+        }
+        None
+    }
+
     /// Makes ready for another query, or gives the error back.
     async fn recover(&mut self, Failure { stage, error }: Failure) -> Result<()> {
         let object = self.context.object();
         if error.is_query_timeout() || error.is_too_large() {
-            let first = if error.is_too_large() { SMALLEST } else { 0 };
+            let (first, last) = if error.is_too_large() {
+                (LARGE, SMALLER.len() - 1)
+            } else {
+                (0, DEAR)
+            };
             let smaller = self.smaller.map_or(first, |index| (index + 1).max(first));
-            if let Some(rows) = SMALLER.get(smaller) {
+            if smaller <= last
+                && let Some(rows) = SMALLER.get(smaller)
+            {
                 tracing::warn!(%object, %error, rows, "a query asked for too much, smaller ones follow");
                 self.smaller = Some(smaller);
+                self.fitted = 0;
                 return Ok(());
+            }
+            if error.is_too_large()
+                && let Some(id) = self.next_id().await
+            {
+                return Err(Error::RecordTooLarge {
+                    object: self.shape.object.clone(),
+                    id,
+                    source: error,
+                });
             }
         } else if self.restarts < RESTARTS && (error.is_dead_locator() || is_passing(stage, &error)) {
             self.restarts += 1;

@@ -451,3 +451,60 @@ async fn an_answer_that_is_too_large_is_asked_for_in_small_parts() {
     let report = tick(&mut session).await;
     assert_eq!(error_of(&report).1, "ResponseTooLarge");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_of_which_two_hundred_are_too_large_are_asked_for_in_smaller_parts() {
+    let bench = contacts(450).await;
+    bench.control().change_settings(|settings| settings.compress = false);
+    let text = "x".repeat(33 * 1024 * 1024);
+    let large = |rows| Rule::at("queryAll", What::ReplaceBody { text: text.clone() }).above_rows(rows);
+    // What two hundred are too large for is behind the first few of them.
+    bench.add_rule(large(10).times(5));
+    let mut session = bench.session().await;
+    assert_eq!(good_tick(&mut session).await[0].rows, 450);
+    bench.assert_equal(&session);
+    let soql = bench.control().calls(200).into_iter().filter_map(|call| call.soql);
+    let limits: Vec<String> = soql
+        .filter(|soql| soql.contains("MailingCity"))
+        .map(|soql| soql.rsplit_once(" LIMIT ").map_or("-", |(_, limit)| limit).to_owned())
+        .collect();
+    let tens = |several: usize| std::iter::repeat_n("10", several);
+    let expected: Vec<&str> = ["-", "200", "50"]
+        .into_iter()
+        .chain(tens(10))
+        .chain(["50"])
+        .chain(tens(10))
+        .chain(["50"])
+        .chain(tens(10))
+        .chain(["50", "50", "50", "50"])
+        .collect();
+    assert_eq!(limits, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_too_large_alone_is_named() {
+    let bench = contacts(450).await;
+    bench.control().change_settings(|settings| settings.compress = false);
+    let ids = bench.ids("Contact");
+    let text = "x".repeat(33 * 1024 * 1024);
+    let large = Rule::at("queryAll", What::ReplaceBody { text });
+    let mut session = bench.session().await;
+    // After three queries that asked for too much ten records fit, and of the next ten not even the first.
+    bench.add_rule(large.clone().above_rows(10).times(3));
+    bench.add_rule(large.above_rows(0).after(4).times(2));
+    let report = tick(&mut session).await;
+    let error = report.runs[0].error.as_ref().unwrap();
+    assert_eq!(error.reason, "ResponseTooLarge");
+    assert!(error.message.starts_with("Contact "), "{}", error.message);
+    assert!(
+        error.message.contains("leave its longest fields out"),
+        "{}",
+        error.message
+    );
+    let named = ids.iter().position(|id| error.message.contains(id.as_str()));
+    assert_eq!(named, Some(10), "{}", error.message);
+    assert_eq!(query(&bench.file(), "SELECT count(*) FROM contact"), [["10"]]);
+    bench.advance(60 * MINUTE);
+    good_tick(&mut session).await;
+    bench.assert_equal(&session);
+}

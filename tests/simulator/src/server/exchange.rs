@@ -88,7 +88,7 @@ async fn other_soap(org: &Org, request: Request<Incoming>) -> Response<Body> {
 async fn versions(org: Arc<Org>, request: &Request<Incoming>, reset: &AtomicBool) -> Result<Response<Body>, NoAnswer> {
     let mut call = Call::new(org.clock.now());
     "versions".clone_into(&mut call.call);
-    let struck = lock(&org.rules).strike("versions", None);
+    let struck = lock(&org.rules).strike("versions", None, None);
     call.struck = struck.is_some();
     let mut response = match before_the_call(&org, struck.as_ref(), reset, &mut call).await? {
         Some(response) => response,
@@ -136,7 +136,7 @@ async fn partner(
         Err(fault) => return send(&org, call, &inbound, None, Answer::fault(fault)).await,
     };
     soap::describe_call(&org, &request, &mut call);
-    let struck = lock(&org.rules).strike(&call.call, call.object.as_deref());
+    let struck = lock(&org.rules).strike(&call.call, call.object.as_deref(), call.soql.as_deref());
     call.struck = struck.is_some();
 
     let running = match begin(&org) {
