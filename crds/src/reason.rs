@@ -74,6 +74,8 @@ reasons! {
     "What the resource asks for" {
         /// The resource asks for what does not exist or contradicts itself.
         InvalidSpec,
+        /// The org has changed so that no plan can be made; objects go on by the one from before.
+        PlanOutdated,
         /// The cron line or the time zone is not one.
         InvalidSchedule,
         /// The resource asks for what this version does not do.
@@ -162,10 +164,10 @@ reasons! {
         SchemaConflict,
         /// A column that should change is used by somebody's view.
         ColumnInUse,
-        /// Another process replicates the object.
-        Fenced,
         /// The database refuses to build an index; rows are written without it.
         IndexNotBuilt,
+        /// Another process replicates the object.
+        Fenced,
     }
     "Runs" {
         /// Some objects failed.

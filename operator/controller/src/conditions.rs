@@ -67,7 +67,8 @@ fn of(reason: Reason) -> (Side, Reason) {
         | Reason::InvalidObject
         | Reason::InvalidQuery
         | Reason::InvalidConnection
-        | Reason::FieldMissing => (Side::Spec, Reason::InvalidSpec),
+        | Reason::FieldMissing
+        | Reason::PlanOutdated => (Side::Spec, Reason::InvalidSpec),
         Reason::CredentialsMissing | Reason::SecretNotFound | Reason::KeyMissing => {
             (Side::Credentials, Reason::CredentialsMissing)
         }

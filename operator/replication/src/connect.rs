@@ -17,7 +17,7 @@ mod vanished;
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 use crds::{Connection, SalesforceReplicatorSpec, Sqlite as SqliteSpec};
-use salesforce::{AllowHttp, ApiVersion, Client, ClientConfig, Credentials, OrgInfo, QueryScope};
+use salesforce::{AllowHttp, ApiVersion, Client, ClientConfig, Credentials, ErrorKind, OrgInfo, QueryScope};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -31,7 +31,7 @@ use crate::{
         sqlite::Sqlite,
     },
     guard::Guard,
-    plan::{self, Deletes, Identifier, ObjectName, ObjectPlan, Plan, Schema},
+    plan::{self, Deletes, Identifier, ObjectName, ObjectPlan, Plan, Schema, Unplanned},
     preview::{self, Preview},
     progress::{Degradation, RunKind},
     replicator::{Environment, Leaving, Outlook, Parts, Replicator, Settings, TickReport, TickRequest},
@@ -85,6 +85,19 @@ pub struct Session {
 enum Engine {
     Postgres(Replicator<Observed<Postgres>>),
     Sqlite(Replicator<Observed<Sqlite>>),
+}
+
+impl Engine {
+    fn replan(
+        &mut self,
+        plans: (Vec<Arc<ObjectPlan>>, Vec<Unplanned>),
+        degraded: BTreeMap<ObjectName, Vec<Degradation>>,
+    ) {
+        match self {
+            Self::Postgres(replicator) => replicator.replan(plans, degraded),
+            Self::Sqlite(replicator) => replicator.replan(plans, degraded),
+        }
+    }
 }
 
 /// A destination that no plan was made for yet.
@@ -259,26 +272,46 @@ impl Session {
     /// for and what they remember stay.
     ///
     /// # Errors
-    /// Salesforce's; the resource, or each of its objects, cannot be planned any more (all problems at once). The session is as
-    /// it was then. Cancel safe in the same way.
+    /// Salesforce's; the resource, or each of its objects, cannot be planned any more (all problems at once). The session goes on
+    /// by the plan that it has then, and each run says so until a plan can be made. Cancel safe in the same way.
     pub async fn replan(&mut self, spec: &SalesforceReplicatorSpec) -> Result<()> {
         let opened = match &self.engine {
             Engine::Postgres(replicator) => Opened::Postgres(replicator.destination().clone()),
             Engine::Sqlite(replicator) => Opened::Sqlite(replicator.destination().clone()),
         };
-        let planned = make_plan(&self.client, &self.retries, &self.org, spec, &opened).await?;
-        let Planned { plan, visibility } = planned;
+        let planned = make_plan(&self.client, &self.retries, &self.org, spec, &opened).await;
+        let Planned { plan, visibility } = planned.inspect_err(|error| self.tell_outdated(error))?;
         let degraded = degraded(&plan, &visibility);
         let plans = plan.objects.iter().cloned().map(Arc::new).collect();
-        let plans = (plans, plan.unplanned.clone());
-        match &mut self.engine {
-            Engine::Postgres(replicator) => replicator.replan(plans, degraded),
-            Engine::Sqlite(replicator) => replicator.replan(plans, degraded),
-        }
+        self.engine.replan((plans, plan.unplanned.clone()), degraded);
         self.plan = plan;
         self.visibility = visibility;
         self.spec = Arc::new(spec.clone());
         Ok(())
+    }
+
+    /// Has all objects say that they go on by a plan that is not what the org asks for any more: new fields do not become columns,
+    /// and the next process would refuse the resource.
+    fn tell_outdated(&mut self, error: &Error) {
+        match error.kind() {
+            ErrorKind::Invalid | ErrorKind::Fatal => {}
+            // The runs say it themselves, and it passes with them.
+            ErrorKind::Credentials | ErrorKind::Quota | ErrorKind::Transient => return,
+        }
+        let mut degraded = degraded(&self.plan, &self.visibility);
+        for plan in &self.plan.objects {
+            degraded.entry(plan.object.clone()).or_default().push(Degradation {
+                reason: "PlanOutdated",
+                message: format!(
+                    "{}: the plan cannot be made again from what the org has now, so the one from before goes on; a process that \
+                     starts anew would refuse the resource: {}",
+                    plan.object,
+                    error.message()
+                ),
+            });
+        }
+        let plans = self.plan.objects.iter().cloned().map(Arc::new).collect();
+        self.engine.replan((plans, self.plan.unplanned.clone()), degraded);
     }
 
     /// The org, as the login told it.

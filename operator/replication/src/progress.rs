@@ -173,7 +173,7 @@ pub struct Drift {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Degradation {
-    /// The CamelCase word: `FieldMissing`, `ColumnInUse`, `IndexNotBuilt`, `PartialVisibility`, `QuotaNear`.
+    /// The CamelCase word: `FieldMissing`, `ColumnInUse`, `IndexNotBuilt`, `PlanOutdated`, `PartialVisibility`, `QuotaNear`.
     pub reason: &'static str,
     /// For an administrator's eyes.
     pub message: String,

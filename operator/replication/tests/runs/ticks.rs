@@ -5,12 +5,15 @@ use std::{collections::BTreeSet, time::Duration};
 use replication::{
     Error,
     connect::Session,
-    progress::{Event, RunKind},
+    progress::{Event, RunKind, RunReport},
     replicator::TickRequest,
 };
 use salesforce::ErrorKind;
 use serde_json::json;
-use simulator::{Config, Rule, What};
+use simulator::{
+    Config, Rule, What,
+    schema::{Field, FieldType},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::fixture::{Bench, good_tick, only, query, tick};
@@ -369,4 +372,48 @@ async fn what_the_resource_lacks_is_told_before_anything_runs() {
     );
     assert!(all.iter().any(|problem| problem.contains("Kontakt__c")), "{all:?}");
     assert!(!bench.file().exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_cannot_be_made_again_is_told_with_each_run_until_one_can() {
+    let config = Config {
+        contacts: 250,
+        ..Config::default()
+    };
+    let bench = Bench::start(config, json!([{"name": "Contact", "mapping": "Mirror"}])).await;
+    let mut session = bench.session().await;
+    good_tick(&mut session).await;
+    // Two fields for one column.
+    for name in ["Second_Name__c", "SecondName__c"] {
+        let field = Field::new(name, FieldType::String).length(40);
+        bench.control().add_field("Contact", field).unwrap();
+    }
+    bench.advance(Duration::from_hours(1));
+    assert!(matches!(session.replan(&bench.spec()).await, Err(Error::Plan(_))));
+    let outdated = |runs: &[RunReport]| -> Vec<String> {
+        let degraded = runs.iter().flat_map(|run| &run.degraded);
+        let outdated = degraded.filter(|degraded| degraded.reason == "PlanOutdated");
+        outdated.map(|degraded| degraded.message.clone()).collect()
+    };
+    for _ in 0..2 {
+        let told = outdated(&good_tick(&mut session).await);
+        assert_eq!(told.len(), 1);
+        assert!(
+            told[0].starts_with("Contact: ") && told[0].contains("second_name__c"),
+            "{told:?}"
+        );
+    }
+    // What passes by itself is told by the runs that it fails.
+    bench.add_rule(Rule::at("describeGlobal", What::html(503)).forever());
+    session.replan(&bench.spec()).await.unwrap_err();
+    bench.control().clear_rules();
+    assert_eq!(
+        outdated(&good_tick(&mut session).await).len(),
+        1,
+        "what was told stays told"
+    );
+    bench.control().remove_field("Contact", "SecondName__c").unwrap();
+    session.replan(&bench.spec()).await.unwrap();
+    assert_eq!(outdated(&good_tick(&mut session).await), Vec::<String>::new());
+    bench.assert_equal(&session);
 }
