@@ -41,7 +41,11 @@ pub enum Error {
         message: String,
     },
     /// Salesforce does not know the object or one of its fields any more, or hides it from this user.
-    #[error("{object}: {}; the object or a field was removed, or the user may not see it any more", source.message())]
+    #[error(
+        "{object}: {}; {} was removed, or the user may not see it any more; restore it, give the right back (field-level security of \
+         a permission set), or take it out of the resource",
+        source.message(), gone(source)
+    )]
     SchemaChanged {
         /// The object.
         object: ObjectName,
@@ -197,6 +201,12 @@ fn now_held(held: Option<&HeldDeletes>, object: &ObjectName) -> String {
         ),
         None => "none are".to_owned(),
     }
+}
+
+/// What Salesforce does not know any more, as far as it names it.
+fn gone(error: &salesforce::Error) -> String {
+    let field = error.as_fault().and_then(|fault| fault.missing_field());
+    field.map_or_else(|| "the object or a field".to_owned(), |field| format!("field {field}"))
 }
 
 /// Where the bound of a kind is written.

@@ -158,7 +158,11 @@ async fn constraints_and_triggers_of_others_are_told_without_the_values() {
         .await;
     let error = merge(&mut table, batch(&plan, &[&["marked-value"]])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Fatal);
-    assert!(error.message().contains("constraint theirs"), "{}", error.message());
+    assert!(
+        error.message().contains("constraint theirs of table contact"),
+        "{}",
+        error.message()
+    );
     let everything = format!("{error:?} {:?} {}", std::error::Error::source(&error), error.message());
     assert!(!everything.contains("marked-value"), "{everything}");
 
@@ -172,9 +176,77 @@ async fn constraints_and_triggers_of_others_are_told_without_the_values() {
     let error = merge(&mut table, batch(&plan, &[&["marked-value"]])).await.unwrap_err();
     let everything = format!("{error:?} {:?} {}", std::error::Error::source(&error), error.message());
     assert!(
-        everything.contains("trigger") && !everything.contains("marked-value"),
+        everything.contains("shout()") && everything.contains("trigger") && !everything.contains("marked-value"),
         "{everything}"
     );
+}
+
+/// Each message names what it is about and what to do, and never a value.
+#[tokio::test]
+async fn what_somebody_has_put_on_a_table_is_named_with_its_remedy() {
+    let plan = plan(&[]);
+    // The plan's own index takes it, and one that has more does not.
+    let noise = (0..325_u32).fold(String::new(), |noise, n| {
+        format!("{noise}{:08x}", n.wrapping_mul(2_654_435_761))
+    });
+    for (change, value, words) in [
+        (
+            "ALTER TABLE contact ADD mine text NOT NULL",
+            "marked-value".to_owned(),
+            ["column mine of table contact", "drop its NOT NULL"],
+        ),
+        (
+            "CREATE UNIQUE INDEX mine ON contact ((1))",
+            "marked-value".to_owned(),
+            ["constraint mine of table contact", "drop it"],
+        ),
+        (
+            "CREATE INDEX mine ON contact ((spelled || md5('a' || spelled) || md5('b' || spelled) || md5('c' || spelled) || \
+             md5('d' || spelled)))",
+            format!("marked-value{noise}"),
+            ["index \"mine\"", "drop it"],
+        ),
+        (
+            "CREATE INDEX mine ON contact ((spelled::int))",
+            "marked-value".to_owned(),
+            [
+                "a column that it does not name (SQLSTATE 22P02)",
+                "an index over an expression",
+            ],
+        ),
+    ] {
+        let place = Place::new().await;
+        let mut table = named_table(&place).await;
+        place.server.query(change).await;
+        let rows: [&[&str]; 2] = [&["1"], &[&value]];
+        let error = merge(&mut table, batch(&plan, &rows)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Fatal, "{change}");
+        let everything = format!("{error:?} {:?} {}", std::error::Error::source(&error), error.message());
+        assert!(words.iter().all(|word| error.message().contains(word)), "{everything}");
+        assert!(!everything.contains("marked-value"), "{everything}");
+    }
+}
+
+/// A COPY names the column that a value is for, and the value behind it.
+#[tokio::test]
+async fn a_value_that_the_server_refuses_is_told_by_its_column() {
+    let plan = plan(&[]);
+    let place = Place::new().await;
+    let mut table = named_table(&place).await;
+    place
+        .server
+        .query("ALTER TABLE contact ALTER spelled TYPE varchar(3)")
+        .await;
+    table.begin(Load::Direct).await.unwrap();
+    table.write(batch(&plan, &[&["marked-value"]])).await.unwrap();
+    let error = table
+        .commit(&checkpoint(), Deletions::Keep, StateWrite::Always, now())
+        .await
+        .unwrap_err();
+    let everything = format!("{error:?} {:?} {}", std::error::Error::source(&error), error.message());
+    let named = "refuses a value of column spelled (SQLSTATE 22001); exclude its field";
+    assert!(error.message().contains(named), "{everything}");
+    assert!(!everything.contains("marked-value"), "{everything}");
 }
 
 #[tokio::test]

@@ -124,9 +124,20 @@ pub(super) fn refusal(kind: ErrorKind, message: impl Into<String>) -> Error {
 /// SQLSTATE of a DROP that something else depends on.
 const DEPENDENT_OBJECTS: &str = "2BP01";
 
+/// SQLSTATE of a row that is larger than what the server can store: of a page, or of an index.
+const BEYOND_LIMIT: &str = "54000";
+
+/// SQLSTATE of a NULL where none may be.
+const NOT_NULL: &str = "23502";
+
 /// Whether something of somebody else depends on what was to be dropped.
 pub(super) fn is_depended_on(error: &sqlx::Error) -> bool {
     code(error) == Some(DEPENDENT_OBJECTS)
+}
+
+/// Whether a row is larger than what the server can store: of a page, or of an index.
+pub(super) fn is_beyond_limit(error: &sqlx::Error) -> bool {
+    code(error) == Some(BEYOND_LIMIT)
 }
 
 /// Whether a row was there already.
@@ -135,11 +146,6 @@ pub(super) fn is_unique_violation(error: &sqlx::Error) -> bool {
 }
 
 /// Whether a table or its schema is not there.
-/// Whether a row is larger than what the server can store: of a page, or of an index.
-pub(super) fn is_beyond_limit(error: &sqlx::Error) -> bool {
-    code(error) == Some("54000")
-}
-
 pub(super) fn is_undefined(error: &sqlx::Error) -> bool {
     matches!(code(error), Some("42P01" | "3F000"))
 }
@@ -182,8 +188,14 @@ pub(super) fn failure(error: sqlx::Error, doing: Doing<'_>, endpoint: &Endpoint)
             ErrorKind::Transient,
             "the connection was lost; what was not committed is done again",
         ),
-        sqlx::Error::Protocol(_) => (ErrorKind::Transient, "the server's answer was not understood"),
-        _ => (ErrorKind::Fatal, "the driver failed"),
+        sqlx::Error::Protocol(_) => (
+            ErrorKind::Transient,
+            "the server's answer was not understood; if this stays, connect to the server itself and not through what is between",
+        ),
+        _ => (
+            ErrorKind::Fatal,
+            "the driver failed; please report it with what the log says",
+        ),
     };
     Error::Database {
         kind,
@@ -220,7 +232,8 @@ pub(super) fn timed_out(doing: Doing<'_>, endpoint: &Endpoint) -> Error {
     refusal(
         ErrorKind::Transient,
         format!(
-            "PostgreSQL at {}, database {}: {doing}: no answer in time",
+            "PostgreSQL at {}, database {}: {doing}: no answer in time; it is tried again; if this stays, look for what keeps the \
+             server busy or holds locks (pg_stat_activity)",
             endpoint.server, endpoint.database
         ),
     )
@@ -232,6 +245,12 @@ fn explain(error: &PgDatabaseError, doing: Doing<'_>, endpoint: &Endpoint) -> (E
         role, database, schema, ..
     } = endpoint;
     let said = error.message();
+    if let Some(explanation) = explain_passing(error.code()) {
+        return (ErrorKind::Transient, explanation.to_owned());
+    }
+    if let Some(explained) = explain_row(error, database) {
+        return explained;
+    }
     match error.code() {
         "28P01" | "28000" => (
             ErrorKind::Credentials,
@@ -244,37 +263,6 @@ fn explain(error: &PgDatabaseError, doing: Doing<'_>, endpoint: &Endpoint) -> (E
         "42501" => (
             ErrorKind::Fatal,
             format!("{said}; a right is missing: {}", doing.grant(endpoint)),
-        ),
-        "53300" => (ErrorKind::Transient, "the server has no free connection".to_owned()),
-        "53100" => (
-            ErrorKind::Transient,
-            "the server's disk is full; free some space".to_owned(),
-        ),
-        "57P01" | "57P02" | "57P03" => (
-            ErrorKind::Transient,
-            "the server is shutting down, starting, or ended our session".to_owned(),
-        ),
-        "25P03" => (
-            ErrorKind::Transient,
-            "the session was idle for too long and was ended".to_owned(),
-        ),
-        "57014" => (
-            ErrorKind::Transient,
-            "the statement took too long, or somebody cancelled it".to_owned(),
-        ),
-        "55P03" => (
-            ErrorKind::Transient,
-            "another session holds a lock on the table for too long".to_owned(),
-        ),
-        "25006" => (
-            ErrorKind::Transient,
-            "the server takes no writes: a standby, or default_transaction_read_only is on".to_owned(),
-        ),
-        "40P01" | "40001" => (
-            ErrorKind::Transient,
-            "another session wrote the same rows at the same moment, and the server ended this transaction (deadlock or \
-             serialization failure); its rows are read again"
-                .to_owned(),
         ),
         // The detail names objects, and no row.
         DEPENDENT_OBJECTS => (
@@ -291,21 +279,122 @@ fn explain(error: &PgDatabaseError, doing: Doing<'_>, endpoint: &Endpoint) -> (E
                  object's table and its row of _replication_state to have it filled anew"
             ),
         ),
+        code if is_passing(code) => (ErrorKind::Transient, format!("{said}; it is tried again")),
+        code => (
+            ErrorKind::Fatal,
+            format!("{said} (SQLSTATE {code}); the server's log has more of it"),
+        ),
+    }
+}
+
+/// What is over sooner or later.
+fn explain_passing(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "53300" => "the server has no free connection; end others, or raise max_connections",
+        "53100" => "the server's disk is full; free some space",
+        "57P01" | "57P02" | "57P03" => "the server is shutting down, starting, or ended our session",
+        "25P03" => "the session was idle for too long and was ended",
+        "57014" => {
+            "the statement took too long, or somebody cancelled it; it is tried again; if this stays, look for what slows the \
+             server down (pg_stat_activity)"
+        }
+        "55P03" => {
+            "another session holds a lock on the table for too long; it is tried again; if this stays, end that session \
+             (pg_locks, pg_terminate_backend)"
+        }
+        "25006" => {
+            "the server takes no writes: a standby, or default_transaction_read_only is on; give the URL of the primary, or switch \
+             that off"
+        }
+        "40P01" | "40001" => {
+            "another session wrote the same rows at the same moment, and the server ended this transaction (deadlock or \
+             serialization failure); its rows are read again"
+        }
+        _ => return None,
+    })
+}
+
+/// What is wrong with a row, or with what somebody has put on its table.
+fn explain_row(error: &PgDatabaseError, database: &str) -> Option<(ErrorKind, String)> {
+    let said = error.message();
+    Some(match error.code() {
         // Only our key and NOT NULL of key and stamp come from us, and the encoder keeps to those.
+        NOT_NULL => (
+            ErrorKind::Fatal,
+            format!(
+                "column {} of table {} takes no NULL, which replication did not ask for; drop its NOT NULL, or give it a default",
+                error.column().unwrap_or("(unnamed)"),
+                error.table().unwrap_or("(unnamed)")
+            ),
+        ),
         code if code.starts_with("23") => (
             ErrorKind::Fatal,
             format!(
-                "a row breaks constraint {}, which replication did not make; drop it",
-                error.constraint().or(error.column()).unwrap_or("(unnamed)")
+                "a row breaks constraint {} of table {}, which replication did not make; drop it",
+                error.constraint().unwrap_or("(unnamed)"),
+                error.table().unwrap_or("(unnamed)")
+            ),
+        ),
+        // Which index it is stands in the text; which row, in the detail.
+        BEYOND_LIMIT => (
+            ErrorKind::Fatal,
+            format!(
+                "{said}: one row is too long; where an index is named that is not the resource's, drop it, else take the column of \
+                 long values out of indexes, or exclude fields"
+            ),
+        ),
+        "22021" | "22P05" => (
+            ErrorKind::Fatal,
+            format!(
+                "the encoding of database {database} does not have a character of {}; use a database with encoding UTF8",
+                column_of(error)
             ),
         ),
         // A data exception quotes the value.
-        code if code.starts_with("22") => (ErrorKind::Fatal, "the server refuses a value".to_owned()),
+        code if code.starts_with("22") => (
+            ErrorKind::Fatal,
+            format!(
+                "the server refuses a value of {} (SQLSTATE {code}); exclude its field, or drop what somebody has put on the table: \
+                 a trigger, a generated column, an index over an expression",
+                column_of(error)
+            ),
+        ),
         // Raised by somebody's trigger: the text may quote a value.
-        code if code.starts_with("P0") => (ErrorKind::Fatal, "a trigger or function raised an error".to_owned()),
-        code if is_passing(code) => (ErrorKind::Transient, said.to_owned()),
-        _ => (ErrorKind::Fatal, said.to_owned()),
-    }
+        code if code.starts_with("P0") => (
+            ErrorKind::Fatal,
+            format!(
+                "{} raised an error (SQLSTATE {code}), which replication did not make; mend it, or drop its trigger",
+                function_of(error)
+            ),
+        ),
+        _ => return None,
+    })
+}
+
+/// The column that the server was at, as far as it says so. What follows its name in the server's context quotes the value.
+fn column_of(error: &PgDatabaseError) -> String {
+    let named = || {
+        let copy = error.r#where()?.strip_prefix("COPY ")?.lines().next()?;
+        let (place, column) = copy.split_once(", column ")?;
+        // Without a column the line's own text is quoted here.
+        let (_, line) = place.rsplit_once(", line ")?;
+        let is_number = line.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then(|| column.split(':').next()).flatten()
+    };
+    error.column().or_else(named).map_or_else(
+        || "a column that it does not name".to_owned(),
+        |column| format!("column {column}"),
+    )
+}
+
+/// The function that raised an error, as far as the server names it: `PL/pgSQL function shout() line 1 at RAISE`.
+fn function_of(error: &PgDatabaseError) -> String {
+    let named = error.r#where().and_then(|context| {
+        let (name, _) = context.strip_prefix("PL/pgSQL function ")?.split_once(" line ")?;
+        // A block of code has its text there.
+        (!name.contains(['\n', '\''])).then(|| format!("function {name}"))
+    });
+    named.unwrap_or_else(|| "a trigger or function".to_owned())
 }
 
 /// Classes that pass by themselves: connection exceptions, rollbacks (deadlock), resources, operator intervention.
