@@ -576,20 +576,15 @@ fn apply_deletes(plan: &ObjectPlan) -> String {
     match (is_deleted, deleted_at) {
         // UPDATE .. FROM would look through the whole table.
         (Some(is_deleted), Some(deleted_at)) => {
-            let entry = |value: &str| {
+            let entry = |column: &str| {
                 format!(
-                    "(SELECT {value} FROM _pending_delete p WHERE p.object = ?1 AND p.salesforce_id = {table}.{key})"
+                    "(SELECT p.{column} FROM _pending_delete p WHERE p.object = ?1 AND p.salesforce_id = {table}.{key})"
                 )
             };
             let (at, stamped) = match plan.stamp {
-                // Nothing is known of when a record left, and then its entry has the row's own stamp.
-                Some(_) => {
-                    let own = format!("{table}.{}", name_at(plan, 1));
-                    let at = format!("CASE WHEN p.stamp > {own} THEN p.stamp ELSE max(p.stamp, p.found_at) END");
-                    (entry(&at), format!(", {} = {}", name_at(plan, 1), entry("p.stamp")))
-                }
+                Some(_) => (entry("stamp"), format!(", {} = {}", name_at(plan, 1), entry("stamp"))),
                 // When it was found is all that is known.
-                None => (entry("p.found_at"), String::new()),
+                None => (entry("found_at"), String::new()),
             };
             let unmarked = rows(&format!(" AND NOT t.{is_deleted}"));
             format!("UPDATE {table} SET {is_deleted} = 1, {deleted_at} = {at}{stamped} WHERE rowid IN ({unmarked})")

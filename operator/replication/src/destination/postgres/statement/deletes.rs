@@ -134,9 +134,7 @@ fn apply(names: &Names) -> Statement {
     } = names;
     let applies = format!("{CHOSEN} AND p.salesforce_id = t.{key}");
     let (applies, marked) = if names.stamped {
-        // Nothing is known of when a record left, and then its entry has the row's own stamp.
-        let at = format!("CASE WHEN p.stamp > t.{stamp} THEN p.stamp ELSE greatest(p.stamp, p.found_at) END");
-        let marked = format!("{at}, {stamp} = p.stamp");
+        let marked = format!("p.stamp, {stamp} = p.stamp");
         (format!("{applies} AND t.{stamp} <= p.stamp"), marked)
     } else {
         // When it was found is all that is known of a deletion.
