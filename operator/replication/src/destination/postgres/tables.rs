@@ -78,7 +78,9 @@ pub(super) enum Prepared {
 
 /// Makes the state tables, migrates them, or finds them as they should be.
 pub(super) async fn prepare(database: &Inner, session: &mut Session) -> Result<()> {
-    if look_at_state(database, session).await? == Prepared::Yes {
+    // A migration of another process may come between the two questions of a look, so what looks wrong is looked at again
+    // under the lock.
+    if matches!(look_at_state(database, session).await, Ok(Prepared::Yes)) {
         return Ok(());
     }
     let doing = Doing::MakingState;
