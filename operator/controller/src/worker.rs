@@ -174,7 +174,9 @@ impl Worker {
                     Woken::End | Woken::Order | Woken::Time => continue,
                 }
             }
-            if opened.as_ref().is_some_and(|opened| !order.is_served_by(&opened.order)) {
+            // One that was told to end runs nothing any more, though the order that ended it was taken back.
+            let is_over = |opened: &Opened| opened.ending.is_cancelled() || !order.is_served_by(&opened.order);
+            if opened.as_ref().is_some_and(is_over) {
                 self.close(opened.take(), false).await;
                 failures = 0;
                 self.behind = None;

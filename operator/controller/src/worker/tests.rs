@@ -389,3 +389,24 @@ async fn a_manual_run_that_the_end_of_the_process_cuts_off_is_not_done() {
         "the next process does not wait behind it"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_that_is_taken_back_while_runs_end_leaves_no_session_that_never_runs() {
+    let mut bench = Bench::new(600, &json!({})).await;
+    let control = bench.org.control();
+    control.add_rule(Rule::at("queryMore", What::Hang).times(u64::MAX));
+    bench.start(None);
+    bench
+        .until("a run is under way", |standing| standing.objects[0].progress.is_some())
+        .await;
+    let mut waits = bench.clock.waits.subscribe();
+    let before = *waits.borrow_and_update();
+    bench.change(2, &json!({"suspend": true}));
+    let ending = tokio::time::timeout(LIMIT, waits.wait_for(|waits| *waits > before)).await;
+    drop(ending.expect("its runs are to end").unwrap());
+    bench.change(3, &json!({}));
+    control.clear_rules();
+    bench.clock.ahead.send_modify(|ahead| *ahead += PATIENCE);
+    let live = bench.until("rows arrive", |standing| standing.objects[0].is_live).await;
+    assert_eq!(live.objects[0].rows, Some(600));
+}
