@@ -395,16 +395,17 @@ fn controller(
         Arc::clone(&wake_ups),
     ));
     let (secrets, secret_writer) = reflector::store::<PartialObjectMeta<Secret>>();
+    let (reader, writer) = reflector::store::<Guarded>();
     let context = Arc::new(Context {
         client: client.clone(),
         supervisor: Arc::clone(&supervisor),
         metrics: Arc::clone(&state.metrics),
         publisher: publisher.clone(),
+        resources: reader.clone(),
         secrets,
         serves_sqlite: settings.sqlite_directory.is_some(),
         failures: Mutex::default(),
     });
-    let (reader, writer) = reflector::store::<Guarded>();
     let gone = Arc::new(tokio::sync::Notify::new());
     let changed = changed_resources(scoped(client, namespace), writer, Arc::clone(&gone), &state.metrics);
     let selector = watcher::Config::default().labels(&settings.secret_selector);

@@ -49,6 +49,7 @@ pub(crate) struct Context {
     pub(crate) supervisor: Arc<Supervisor>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) publisher: Publisher,
+    pub(crate) resources: Store<Guarded>,
     pub(crate) secrets: Store<PartialObjectMeta<Secret>>,
     /// Whether SQLite files have a folder.
     pub(crate) serves_sqlite: bool,
@@ -120,6 +121,13 @@ impl Context {
         self.supervisor.workshop().random.as_ref()
     }
 
+    /// Whether the watch still knows this resource, and no other one of its name.
+    fn is_there(&self, resource: &SalesforceReplicator) -> bool {
+        let (namespace, name) = supervisor::key(resource);
+        let known = self.resources.get(&ObjectRef::new_with(&name, ()).within(&namespace));
+        known.is_some_and(|known| known.uid() == resource.uid())
+    }
+
     pub(crate) fn api(&self, namespace: &str) -> Api<SalesforceReplicator> {
         Api::namespaced(self.client.clone(), namespace)
     }
@@ -135,6 +143,11 @@ async fn pass(resource: &SalesforceReplicator, context: &Context) -> Result<Acti
             "the metrics of a resource could not be made".to_owned(),
         ));
     };
+    if !context.is_there(resource) {
+        // Whoever looks for those that are gone may have looked before this one was known.
+        context.supervisor.forget(&key, &entry).await;
+        return Ok(Action::await_change());
+    }
     if resource.meta().deletion_timestamp.is_some() {
         context.supervisor.stop(&entry, PATIENCE).await;
         return Ok(Action::await_change());

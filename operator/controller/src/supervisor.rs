@@ -62,7 +62,7 @@ pub(crate) struct Supervisor {
 pub(crate) struct Entry {
     pub(crate) uid: String,
     pub(crate) board: Arc<Board>,
-    running: Mutex<Option<Running>>,
+    post: Mutex<Post>,
     /// What the reconciler remembers between its passes.
     pub(crate) memory: Mutex<Memory>,
 }
@@ -83,6 +83,15 @@ pub(crate) struct Memory {
     pub(crate) resource: Option<Arc<SalesforceReplicator>>,
     /// The status that was last written.
     pub(crate) written: Written,
+}
+
+/// Where a worker stands.
+#[derive(Debug, Default)]
+struct Post {
+    /// The last one that began.
+    running: Option<Running>,
+    /// The resource is gone, or its successor came: no worker begins any more, whatever a pass that is still under way orders.
+    is_forgotten: bool,
 }
 
 /// A worker under way.
@@ -116,7 +125,7 @@ impl Supervisor {
         let key = key(resource);
         let uid = resource.uid().unwrap_or_default();
         if let Some(known) = self.known(&key) {
-            if known.uid == uid {
+            if known.uid == uid && !known.post().is_forgotten {
                 return Ok(known);
             }
             self.forget(&key, &known).await;
@@ -132,7 +141,7 @@ impl Supervisor {
         let entry = Arc::new(Entry {
             uid,
             board: Arc::new(Board::new(standing, metrics, wake)),
-            running: Mutex::default(),
+            post: Mutex::default(),
             memory: Mutex::new(memory),
         });
         self.lock().insert(key, Arc::clone(&entry));
@@ -157,11 +166,11 @@ impl Supervisor {
 
     /// Gives a worker its order; starts one where there is none.
     pub(crate) fn order(&self, key: &Key, entry: &Arc<Entry>, order: Order, behind: Option<Timestamp>) {
-        let mut running = entry.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.is_ending.load(Ordering::Relaxed) {
+        let mut post = entry.post();
+        if post.is_forgotten || self.is_ending.load(Ordering::Relaxed) {
             return;
         }
-        if let Some(running) = running.as_ref().filter(|running| !running.ending.is_cancelled()) {
+        if let Some(running) = post.running.as_ref().filter(|running| !running.ending.is_cancelled()) {
             running.orders.send_if_modified(|current| {
                 let is_new = !order.is_same(current);
                 if is_new {
@@ -193,13 +202,13 @@ impl Supervisor {
             let _ended = ended;
             work.await;
         });
-        *running = Some(started);
+        post.running = Some(started);
     }
 
     /// Lets the runs of a resource end and waits for it, at most `patience` and a moment.
     pub(crate) async fn stop(&self, entry: &Entry, patience: Duration) {
         // It stays where it is: whoever else stops the worker waits for its end as well.
-        let running = entry.running.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let running = entry.post().running.clone();
         let Some(running) = running else { return };
         running.ending.cancel();
         let clock = &self.workshop.clock;
@@ -217,6 +226,7 @@ impl Supervisor {
 
     /// Nothing is known of a resource any more: its worker ends, its series go. Another resource of its name is not let in before.
     pub(crate) async fn forget(&self, key: &Key, entry: &Arc<Entry>) {
+        entry.post().is_forgotten = true;
         self.stop(entry, PATIENCE).await;
         let mut entries = self.lock();
         if entries.get(key).is_some_and(|known| Arc::ptr_eq(known, entry)) {
@@ -232,6 +242,12 @@ impl Supervisor {
         let all = self.all();
         let ends = all.iter().map(|(_, entry)| self.stop(entry, patience));
         futures_util::future::join_all(ends).await;
+    }
+}
+
+impl Entry {
+    fn post(&self) -> std::sync::MutexGuard<'_, Post> {
+        self.post.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

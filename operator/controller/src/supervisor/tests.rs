@@ -1,4 +1,4 @@
-//! A worker that panics: its clock does.
+//! Workers that begin, end and panic: their clock does.
 
 use std::sync::atomic::AtomicBool;
 
@@ -58,11 +58,9 @@ fn order(generation: i64) -> Order {
     }
 }
 
-#[tokio::test]
-async fn after_a_panic_an_order_is_followed_at_once_and_begins_a_new_series() {
-    let clock = Arc::<Broken>::default();
-    let shared: salesforce::clock::SharedClock = Arc::<Broken>::clone(&clock);
-    let workshop = Workshop {
+fn workshop(clock: &Arc<Broken>) -> Workshop {
+    let shared: salesforce::clock::SharedClock = Arc::<Broken>::clone(clock);
+    Workshop {
         options: Options {
             replicator: String::new(),
             allow_http: AllowHttp::LoopbackOnly,
@@ -72,7 +70,13 @@ async fn after_a_panic_an_order_is_followed_at_once_and_begins_a_new_series() {
         },
         clock: shared,
         random: Arc::new(Longest),
-    };
+    }
+}
+
+#[tokio::test]
+async fn after_a_panic_an_order_is_followed_at_once_and_begins_a_new_series() {
+    let clock = Arc::<Broken>::default();
+    let workshop = workshop(&clock);
     let key = ("telephony".to_owned(), "crm".to_owned());
     let metrics = Metrics::new("1", "", true).unwrap();
     let metrics = metrics.replicator("telephony", "crm").unwrap();
@@ -123,4 +127,28 @@ async fn after_a_panic_an_order_is_followed_at_once_and_begins_a_new_series() {
     until(&|standing| standing.activity == Activity::Suspended && standing.generation == Some(5)).await;
     ending.cancel();
     work.join_next().await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn no_worker_begins_for_a_resource_that_was_forgotten_while_a_pass_was_under_way() {
+    let clock = Arc::<Broken>::default();
+    clock.is_whole.store(true, Ordering::SeqCst);
+    let metrics = Arc::new(Metrics::new("1", "", true).unwrap());
+    let supervisor = Supervisor::new(workshop(&clock), metrics, Arc::default());
+    let mut resource = SalesforceReplicator::new("crm", spec(&json!({"suspend": true})));
+    resource.metadata.uid = Some("1".to_owned());
+    let key = key(&resource);
+    let under_way = || supervisor.tasks.lock().unwrap().len();
+    let former = supervisor.entry(&resource).await.unwrap();
+    supervisor.order(&key, &former, order(1), None);
+    assert_eq!(under_way(), 1);
+    supervisor.forget(&key, &former).await;
+    supervisor.order(&key, &former, order(2), None);
+    while supervisor.tasks.lock().unwrap().try_join_next().is_some() {}
+    assert_eq!(under_way(), 0);
+    let known = supervisor.entry(&resource).await.unwrap();
+    assert!(!Arc::ptr_eq(&known, &former), "one that comes back is another");
+    supervisor.order(&key, &known, order(2), None);
+    assert_eq!(under_way(), 1);
+    supervisor.end(PATIENCE).await;
 }
