@@ -20,7 +20,7 @@ use jiff::{
 use crate::Trigger;
 
 /// When a trigger is due.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Schedule {
     /// This long after the start of the last run.
     Interval(Duration),
@@ -106,6 +106,15 @@ impl Schedule {
         }
     }
 }
+
+impl PartialEq for Cron {
+    fn eq(&self, other: &Self) -> bool {
+        // All else follows from these.
+        self.line == other.line && self.time_zone == other.time_zone
+    }
+}
+
+impl Eq for Cron {}
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

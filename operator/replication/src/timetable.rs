@@ -47,6 +47,10 @@ pub struct Timetable {
     schedule: Schedule,
     clock: SharedClock,
     last: Start,
+    /// When it began to go by this schedule.
+    since: Start,
+    /// Due times since the last start by schedules before this one.
+    earlier: u64,
     /// When the plan was made, on the monotonic clock.
     planned: Duration,
     /// Objects whose last run failed for what the resource asks for (design 6.10).
@@ -55,7 +59,7 @@ pub struct Timetable {
     is_new: bool,
 }
 
-/// When a tick started, on both clocks.
+/// When a tick started, or a schedule began, on both clocks.
 #[derive(Debug, Clone, Copy)]
 struct Start {
     wall: Timestamp,
@@ -64,19 +68,32 @@ struct Start {
     before: Duration,
 }
 
-impl Timetable {
-    /// Of a replicator whose plan was made, and whose first tick starts, at this moment.
-    pub fn new(schedule: Schedule, clock: SharedClock) -> Self {
-        let last = Start {
+impl Start {
+    fn now(clock: &SharedClock) -> Self {
+        Self {
             wall: clock.now(),
             monotonic: clock.monotonic(),
             before: Duration::ZERO,
-        };
+        }
+    }
+
+    fn passed(&self, clock: &SharedClock) -> Duration {
+        let here = clock.monotonic().saturating_sub(self.monotonic);
+        self.before.saturating_add(here)
+    }
+}
+
+impl Timetable {
+    /// Of a replicator whose plan was made, and whose first tick starts, at this moment.
+    pub fn new(schedule: Schedule, clock: SharedClock) -> Self {
+        let last = Start::now(&clock);
         Self {
             schedule,
             planned: clock.monotonic(),
             clock,
             last,
+            since: last,
+            earlier: 0,
             outdated: BTreeSet::new(),
             is_new: false,
         }
@@ -87,35 +104,48 @@ impl Timetable {
     pub fn behind(mut self, last: Timestamp) -> Self {
         self.last.before = Duration::try_from(self.last.wall.duration_since(last)).unwrap_or(Duration::ZERO);
         self.last.wall = last.min(self.last.wall);
+        self.since = self.last;
         self
     }
 
-    /// Goes by another schedule, from the last start on.
+    /// Goes by another schedule, from the last start on. Times before this moment at which it would have been due were none.
     pub fn follow(&mut self, schedule: Schedule) {
-        self.schedule = schedule;
+        if schedule != self.schedule {
+            self.earlier = self.earlier.saturating_add(self.dues());
+            self.since = Start::now(&self.clock);
+            self.schedule = schedule;
+        }
     }
 
     /// A tick of all objects starts. Gives the number of due times that passed without one.
     pub fn start(&mut self) -> u64 {
         let missed = self.missed();
-        self.last = Start {
-            wall: self.clock.now(),
-            monotonic: self.clock.monotonic(),
-            before: Duration::ZERO,
-        };
+        self.last = Start::now(&self.clock);
+        (self.since, self.earlier) = (self.last, 0);
         missed
     }
 
     /// Due times since the last start, without the one that is answered now.
     fn missed(&self) -> u64 {
-        let due = match &self.schedule {
+        let dues = self.earlier.saturating_add(self.dues());
+        dues.saturating_sub(1).min(MOST_MISSED)
+    }
+
+    /// Due times of this schedule since it is followed.
+    fn dues(&self) -> u64 {
+        match &self.schedule {
             Schedule::Interval(interval) => {
-                let passed = self.passed().as_nanos().checked_div(interval.as_nanos());
-                passed.and_then(|due| u64::try_from(due).ok()).unwrap_or(0)
+                // They count from the last start, and so do those that would have been before.
+                let count = |passed: Duration| {
+                    let dues = passed.as_nanos().checked_div(interval.as_nanos());
+                    dues.and_then(|dues| u64::try_from(dues).ok()).unwrap_or(0)
+                };
+                let until_since = self.passed().saturating_sub(self.since.passed(&self.clock));
+                count(self.passed()).saturating_sub(count(until_since))
             }
             Schedule::Cron(_) => {
                 let now = self.clock.now();
-                let times = std::iter::successors(self.schedule.next_after(self.last.wall), |time| {
+                let times = std::iter::successors(self.schedule.next_after(self.since.wall), |time| {
                     self.schedule.next_after(*time)
                 });
                 let due = times.take_while(|time| *time <= now);
@@ -123,13 +153,11 @@ impl Timetable {
                     .fold(0, |count, _| count + 1)
             }
             Schedule::Manual => 0,
-        };
-        due.saturating_sub(1).min(MOST_MISSED)
+        }
     }
 
     fn passed(&self) -> Duration {
-        let here = self.clock.monotonic().saturating_sub(self.last.monotonic);
-        self.last.before.saturating_add(here)
+        self.last.passed(&self.clock)
     }
 
     /// How long until the next tick of all objects is due. Zero for a time that has passed, `None` for never.
@@ -291,6 +319,30 @@ mod tests {
         clock.pass(200);
         assert_eq!((timetable.due(None), timetable.start()), (Due::Tick, 2));
         assert_eq!(timetable.next_time(), Some(at("2026-11-24T10:05:20Z")));
+    }
+
+    #[test]
+    fn a_schedule_that_changed_missed_nothing_before_it_was_there() {
+        let clock = Virtual::at("2026-11-24T10:00:00Z");
+        let schedule = |minutes| Schedule::Interval(Duration::from_mins(minutes));
+        let timetable = |minutes| Timetable::new(schedule(minutes), Arc::<Virtual>::clone(&clock));
+        let (mut interval, mut line, mut same) = (timetable(24 * 60), timetable(24 * 60), timetable(5));
+        let mut slowed = timetable(5);
+        clock.pass(20 * 60 * 60);
+        interval.follow(schedule(5));
+        line.follow(cron("*/5 * * * *"));
+        same.follow(schedule(5));
+        slowed.follow(schedule(24 * 60));
+        assert_eq!((interval.due(None), line.due(None)), (Due::Tick, Due::Tick));
+        assert_eq!((interval.start(), line.start()), (0, 0));
+        assert_eq!((same.start(), slowed.start()), (239, 239), "of 240 one is answered");
+        let mut late = timetable(24 * 60);
+        clock.pass(60 * 60);
+        late.follow(schedule(5));
+        clock.pass(11 * 60);
+        assert_eq!(late.start(), 1, "two were due since");
+        clock.pass(11 * 60);
+        assert_eq!(late.start(), 1);
     }
 
     #[test]
