@@ -12,7 +12,7 @@ use std::{
 
 use crds::{DeletionPolicy, Destination, Reason, SalesforceReplicator, annotation};
 use kube::{
-    Api, Resource, ResourceExt,
+    Resource, ResourceExt,
     api::{Patch, PatchParams},
     runtime::controller::Action,
 };
@@ -23,8 +23,8 @@ use crate::{
     Error, Result,
     events::Happening,
     reconcile::{self, Context},
+    requests::in_time,
     secrets::{self, Snapshot},
-    status,
     supervisor::{self, Key},
     worker::PATIENCE,
 };
@@ -81,19 +81,13 @@ pub(crate) async fn release(resource: &impl ResourceExt, context: &Context) -> R
 /// Replaces the list, if nobody else has changed the resource meanwhile.
 async fn set_finalizers(resource: &impl ResourceExt, finalizers: &[&str], context: &Context) -> Result<()> {
     let (namespace, name) = supervisor::key(resource);
-    let api: Api<SalesforceReplicator> = context.api(&namespace);
     let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": resource.resource_version()}});
-    let doing = || format!("changing the finalizers of {namespace}/{name}");
-    let params = PatchParams::default();
-    let patch = Patch::Merge(&patch);
-    match tokio::time::timeout(status::REQUEST, api.patch_metadata(&name, &params, &patch)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) => Err(Error::kubernetes(doing(), error)),
-        Err(_elapsed) => Err(Error::Timeout {
-            doing: doing(),
-            seconds: status::REQUEST.as_secs(),
-        }),
-    }
+    let (params, patch) = (PatchParams::default(), Patch::Merge(&patch));
+    let doing = format!("changing the finalizers of {namespace}/{name}");
+    let api = context.api(&namespace);
+    in_time(doing, api.patch_metadata(&name, &params, &patch))
+        .await
+        .map(drop)
 }
 
 /// Drops the tables of a resource that is being deleted, and lets it go.

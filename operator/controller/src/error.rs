@@ -10,7 +10,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The API server, or the way to it.
-    #[error("{doing}: {source}")]
+    #[error("{doing}: {}", told(source))]
     Kubernetes {
         /// What was being done, to which object.
         doing: String,
@@ -35,6 +35,14 @@ pub enum Error {
     /// Another process leads, or nobody knows: everything has to stop at once.
     #[error("the Lease {0} was lost: another operator may lead now; this process ends")]
     LeaseLost(String),
+    /// A resource that this version does not understand.
+    #[error("{resource} cannot be read: {problem}")]
+    Unreadable {
+        /// `namespace/name`.
+        resource: String,
+        /// The place in it, and what has to stand there.
+        problem: String,
+    },
     /// The tables of a deleted resource could not be dropped.
     #[error("{resource}: its tables could not be dropped: {message}")]
     Cleanup {
@@ -43,6 +51,15 @@ pub enum Error {
         /// Why, and what to do.
         message: String,
     },
+}
+
+/// An answer that cannot be read is told without what stands in it.
+fn told(error: &kube::Error) -> String {
+    if matches!(error, kube::Error::SerdeError(_)) {
+        "the API server's answer cannot be read".to_owned()
+    } else {
+        error.to_string()
+    }
 }
 
 impl Error {
@@ -65,6 +82,7 @@ impl Error {
             | Self::NoCluster(_)
             | Self::Settings(_)
             | Self::LeaseLost(_)
+            | Self::Unreadable { .. }
             | Self::Cleanup { .. } => false,
         }
     }
@@ -78,7 +96,7 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Kubernetes { .. } | Self::Timeout { .. } | Self::Cleanup { .. } => ErrorKind::Transient,
-            Self::NoCluster(_) | Self::Settings(_) => ErrorKind::Invalid,
+            Self::NoCluster(_) | Self::Settings(_) | Self::Unreadable { .. } => ErrorKind::Invalid,
             Self::LeaseLost(_) => ErrorKind::Fatal,
         }
     }
@@ -96,17 +114,19 @@ impl Error {
             Self::Timeout { .. } => "Timeout",
             Self::NoCluster(_) | Self::Settings(_) => "Settings",
             Self::LeaseLost(_) => "LeaseLost",
+            Self::Unreadable { .. } => "Unreadable",
             Self::Cleanup { .. } => "CleanupFailed",
         }
     }
 
     /// All values of [`Error::reason`].
-    pub(crate) const REASONS: [&'static str; 6] = [
+    pub(crate) const REASONS: [&'static str; 7] = [
         "Conflict",
         "ApiServer",
         "Timeout",
         "Settings",
         "LeaseLost",
+        "Unreadable",
         "CleanupFailed",
     ];
 }

@@ -23,6 +23,7 @@ mod error;
 mod events;
 #[cfg(test)]
 mod fixture;
+mod guarded;
 mod reconcile;
 mod requests;
 mod secrets;

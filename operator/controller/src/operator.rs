@@ -45,12 +45,13 @@ use crate::{
     Error, Result,
     election::{Election, ElectionSettings, Freshness, Held, KubeLeases},
     events::Publisher,
+    guarded::Guarded,
     metrics::Metrics,
     reconcile::{self, Context},
     requests::CountRequests,
     serve::{Health, Heartbeat, Routes, Server},
     supervisor::{AT_ONCE, Supervisor},
-    wake::{self, Guarded, WakeUps},
+    wake::{self, WakeUps},
     worker::{PATIENCE, Workshop},
 };
 
@@ -354,7 +355,7 @@ async fn control(
             () = clock.sleep(LAST_PASSES) => tracing::warn!("not every pass came to its end"),
         },
     }
-    let last_words = future::join_all(contexts.iter().map(|context| reconcile::last_report(context)));
+    let last_words = future::join_all(contexts.iter().map(|context| reconcile::last_reports(context)));
     tokio::select! {
         biased;
         _ = last_words => {}

@@ -30,13 +30,14 @@ use salesforce::{ErrorKind, Retry};
 use crate::{
     Error, Result, cleanup, conditions,
     events::{self, Happening, Publisher},
+    guarded::Guarded,
     metrics::Metrics,
+    requests::in_time,
     secrets::{self, Snapshot},
     standing::{Activity, Standing, Trouble},
     status,
     supervisor::{self, Entry, Key, Supervisor},
     unreadable,
-    wake::Guarded,
     worker::{Order, PATIENCE},
 };
 
@@ -67,7 +68,7 @@ pub(crate) async fn reconcile(guarded: Arc<Guarded>, context: Arc<Context>) -> R
     let key = supervisor::key(guarded.as_ref());
     let done = match &guarded.0 {
         Ok(resource) => Box::pin(pass(resource, &context)).await,
-        Err(invalid) => unreadable::pass(&guarded, &invalid.error, &context).await,
+        Err(invalid) => unreadable::pass(&guarded, &invalid.problem, &context).await,
     };
     let took = clock.monotonic().saturating_sub(started);
     let metrics = &context.metrics;
@@ -128,7 +129,7 @@ impl Context {
         known.is_some_and(|known| known.uid() == resource.uid())
     }
 
-    pub(crate) fn api(&self, namespace: &str) -> Api<SalesforceReplicator> {
+    pub(crate) fn api(&self, namespace: &str) -> Api<PartialObjectMeta<SalesforceReplicator>> {
         Api::namespaced(self.client.clone(), namespace)
     }
 }
@@ -260,15 +261,7 @@ fn refused_credentials(standing: &Standing) -> Option<String> {
 
 pub(crate) async fn read_secret(context: &Context, namespace: &str, name: &str) -> Result<Option<Secret>> {
     let api: Api<Secret> = Api::namespaced(context.client.clone(), namespace);
-    let doing = || format!("reading Secret {namespace}/{name}");
-    match tokio::time::timeout(status::REQUEST, api.get_opt(name)).await {
-        Ok(Ok(secret)) => Ok(secret),
-        Ok(Err(error)) => Err(Error::kubernetes(doing(), error)),
-        Err(_elapsed) => Err(Error::Timeout {
-            doing: doing(),
-            seconds: status::REQUEST.as_secs(),
-        }),
-    }
+    in_time(format!("reading Secret {namespace}/{name}"), api.get_opt(name)).await
 }
 
 /// Gives the worker its order.
@@ -355,10 +348,10 @@ async fn send(
     let api = context.api(&resource.namespace().unwrap_or_default());
     let written = status::write(&api, resource, built).await;
     entry.board.metrics().patched(written.is_ok());
-    let written = written?;
+    let version = written?;
     let mut memory = entry.memory.lock().unwrap_or_else(PoisonError::into_inner);
     memory.sent = Some(context.supervisor.workshop().clock.monotonic());
-    memory.written.wrote(resource, &written, built);
+    memory.written.wrote(resource, version, built);
     Ok(())
 }
 
@@ -397,20 +390,24 @@ fn next_look(standing: &Standing, schedule: Option<&Schedule>, now: jiff::Timest
 }
 
 /// The last status of a process whose controllers have stopped.
-pub(crate) async fn last_report(context: &Context) {
+pub(crate) async fn last_reports(context: &Context) {
     for ((namespace, name), entry) in context.supervisor.all() {
-        let resource = entry
-            .memory
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .resource
-            .clone();
-        let Some(resource) = resource else { continue };
-        let schedule = Schedule::new(&resource.spec.trigger).ok();
-        if let Err(error) = report(&resource, &entry, schedule.as_ref(), context).await {
+        if let Err(error) = last_report(&entry, context).await {
             tracing::warn!(namespace, name, %error, "the last status was not written");
         }
     }
+}
+
+/// How a replicator stood when its worker ended, by the resource as it was then.
+///
+/// # Errors
+/// The API server's.
+pub(crate) async fn last_report(entry: &Entry, context: &Context) -> Result<()> {
+    let memory = || entry.memory.lock().unwrap_or_else(PoisonError::into_inner);
+    let resource = memory().resource.clone();
+    let Some(resource) = resource else { return Ok(()) };
+    let schedule = Schedule::new(&resource.spec.trigger).ok();
+    report(&resource, entry, schedule.as_ref(), context).await.map(drop)
 }
 
 #[cfg(test)]

@@ -1,15 +1,37 @@
-//! Counts requests to the API server, by method and status.
+//! Requests to the API server: each has a time limit, and each is counted, by method and status.
 
 use std::{
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
 use hyper::{Request, Response};
 use tower::{Layer, Service};
 
-use crate::metrics::Metrics;
+use crate::{Error, metrics::Metrics};
+
+/// How long one request may take; the client's own retries would go on for very long.
+const LONGEST: Duration = Duration::from_secs(15);
+
+/// What a request gives, where it does in time.
+///
+/// # Errors
+/// The API server's, or that it does not answer; with what was being done.
+pub(crate) async fn in_time<T>(
+    doing: impl Into<String>,
+    request: impl Future<Output = kube::Result<T>>,
+) -> crate::Result<T> {
+    match tokio::time::timeout(LONGEST, request).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(error)) => Err(Error::kubernetes(doing, error)),
+        Err(_elapsed) => Err(Error::Timeout {
+            doing: doing.into(),
+            seconds: LONGEST.as_secs(),
+        }),
+    }
+}
 
 /// A layer of the client.
 #[derive(Clone)]

@@ -15,15 +15,18 @@ use crds::{
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::{
-    Api, Resource as _, ResourceExt as _,
+    Api, Resource as _, ResourceExt,
     api::{Patch, PatchParams},
+    core::PartialObjectMeta,
 };
 use replication::progress::RunKind;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    Error, Result,
+    Result,
     conditions::{self, Verdict},
+    requests::in_time,
     standing::{ObjectStanding, Standing, Tick},
 };
 
@@ -38,9 +41,6 @@ pub(crate) const MESSAGE_BYTES: usize = 2048;
 
 /// How often progress alone is written; every 60 s where there are more objects than this.
 const MANY_OBJECTS: usize = 20;
-
-/// How long one request to the API server may take; the client's own retries would go on for very long.
-pub(crate) const REQUEST: Duration = Duration::from_secs(15);
 
 /// The status that says how a replicator stands.
 pub(crate) fn build(
@@ -298,16 +298,16 @@ impl Written {
         resource.status.clone()
     }
 
-    /// A status was written for a resource as the store had it; `written` is what the API server made of it.
+    /// A status was written for a resource as the store had it, which has this version since.
     pub(crate) fn wrote(
         &mut self,
         resource: &SalesforceReplicator,
-        written: &SalesforceReplicator,
+        version: Option<String>,
         status: &SalesforceReplicatorStatus,
     ) {
         self.behind.extend(resource.resource_version());
         self.behind.extend(self.version.take());
-        self.version = written.resource_version();
+        self.version = version;
         if let Some(version) = &self.version {
             // Nothing has changed by it.
             self.behind.remove(version);
@@ -316,38 +316,30 @@ impl Written {
     }
 }
 
-/// Writes a status by server-side apply. Gives what the API server made of it.
+/// Writes a status by server-side apply. Gives the version that the resource has with it: what others have written beside ours may be of
+/// any form.
 ///
 /// # Errors
 /// The API server does not take it, or does not answer.
 pub(crate) async fn write(
-    api: &Api<SalesforceReplicator>,
-    resource: &SalesforceReplicator,
-    status: &SalesforceReplicatorStatus,
-) -> Result<SalesforceReplicator> {
+    api: &Api<PartialObjectMeta<SalesforceReplicator>>,
+    resource: &impl ResourceExt,
+    status: &impl Serialize,
+) -> Result<Option<String>> {
     let name = resource.name_any();
-    let doing = || {
-        format!(
-            "writing the status of {}/{name}",
-            resource.namespace().unwrap_or_default()
-        )
-    };
+    let doing = format!(
+        "writing the status of {}/{name}",
+        resource.namespace().unwrap_or_default()
+    );
     let body = json!({
         "apiVersion": SalesforceReplicator::api_version(&()),
         "kind": SalesforceReplicator::kind(&()),
         "metadata": {"name": name, "uid": resource.uid()},
         "status": status,
     });
-    let params = PatchParams::apply(MANAGER).force();
-    let patch = Patch::Apply(&body);
-    match tokio::time::timeout(REQUEST, api.patch_status(&name, &params, &patch)).await {
-        Ok(Ok(written)) => Ok(written),
-        Ok(Err(error)) => Err(Error::kubernetes(doing(), error)),
-        Err(_elapsed) => Err(Error::Timeout {
-            doing: doing(),
-            seconds: REQUEST.as_secs(),
-        }),
-    }
+    let (params, patch) = (PatchParams::apply(MANAGER).force(), Patch::Apply(&body));
+    let written = in_time(doing, api.patch_status(&name, &params, &patch)).await?;
+    Ok(written.resource_version())
 }
 
 /// The `Ready` condition of a status.

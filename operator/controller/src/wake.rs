@@ -10,15 +10,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crds::SalesforceReplicator;
 use futures_util::Stream;
-use kube::{core::DeserializeGuard, runtime::reflector::ObjectRef};
+use kube::runtime::reflector::ObjectRef;
 use tokio::sync::Notify;
 
-use crate::supervisor::Key;
-
-/// A resource as the watch gives it: one that cannot be read does not stop the others.
-pub(crate) type Guarded = DeserializeGuard<SalesforceReplicator>;
+use crate::{guarded::Guarded, supervisor::Key};
 
 /// The resources of one controller that are to be looked at.
 #[derive(Debug, Default)]

@@ -173,8 +173,8 @@ fn a_store_that_is_behind_is_not_believed_and_one_that_is_ahead_is() {
     let newer = built(&live(), None, TEN);
     let mut written = Written::default();
     assert_eq!(written.standing(&resource("1", Some(&older))), Some(older.clone()));
-    written.wrote(&resource("1", None), &resource("2", Some(&older)), &older);
-    written.wrote(&resource("1", None), &resource("3", Some(&newer)), &newer);
+    written.wrote(&resource("1", None), Some("2".to_owned()), &older);
+    written.wrote(&resource("1", None), Some("3".to_owned()), &newer);
     for behind in ["1", "2"] {
         assert_eq!(
             written.standing(&resource(behind, None)),
@@ -186,7 +186,7 @@ fn a_store_that_is_behind_is_not_believed_and_one_that_is_ahead_is() {
     // Somebody wiped it.
     assert_eq!(written.standing(&resource("4", None)), None);
     // A write that changed nothing has no version of its own.
-    written.wrote(&resource("4", Some(&newer)), &resource("4", Some(&newer)), &newer);
+    written.wrote(&resource("4", Some(&newer)), Some("4".to_owned()), &newer);
     assert_eq!(written.standing(&resource("4", Some(&newer))), Some(newer));
     assert_eq!(written.standing(&resource("5", None)), None);
 }

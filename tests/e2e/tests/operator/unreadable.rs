@@ -1,4 +1,4 @@
-//! A resource of a newer version, which this one cannot read.
+//! A resource of a newer version, whose status or spec this one cannot read.
 
 use e2e::{
     binary::until,
@@ -21,10 +21,26 @@ async fn raw(site: &Site) -> Option<Value> {
     Some(json!({"metadata": object.metadata, "status": object.data["status"]}))
 }
 
-fn ready(resource: &Value) -> Value {
+fn condition(resource: &Value, of: &str) -> Value {
     let conditions = resource["status"]["conditions"].as_array().cloned().unwrap_or_default();
-    let ready = conditions.into_iter().find(|condition| condition["type"] == "Ready");
-    ready.unwrap_or_default()
+    let condition = conditions.into_iter().find(|condition| condition["type"] == of);
+    condition.unwrap_or_default()
+}
+
+/// Objects in a phase that this version does not know.
+async fn status_of_a_newer_version(site: &Site) {
+    let mut objects = raw(site).await.unwrap()["status"]["objects"].clone();
+    for object in objects.as_array_mut().unwrap() {
+        object["phase"] = json!("Sleeping");
+    }
+    let patch = Patch::Merge(json!({"status": {"objects": objects}}));
+    let kind = ApiResource::erase::<crds::SalesforceReplicator>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(site.plane.client(), &site.namespace, &kind);
+    until("the API server takes it", async || {
+        let patched = api.patch_status(site.name(), &PatchParams::default(), &patch).await;
+        patched.is_ok()
+    })
+    .await;
 }
 
 /// A policy that the API server takes and this version does not know.
@@ -39,7 +55,7 @@ async fn write_of_a_newer_version(site: &Site) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_resource_that_cannot_be_read_keeps_its_status_and_is_let_go_when_a_person_says_so() {
+async fn a_status_that_cannot_be_read_stops_nothing_and_a_spec_keeps_the_status_and_is_let_go_when_a_person_says_so() {
     let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().await));
     let mut site = site("unreadable").await;
     site.plane = plane;
@@ -47,11 +63,16 @@ async fn a_resource_that_cannot_be_read_keeps_its_status_and_is_let_go_when_a_pe
     site.user = plane
         .operator(&site.namespace, Scope::Namespaces(&[&site.namespace]))
         .await;
-    let newer = r#"[{"op": "add", "path": "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/deletionPolicy/enum/-", "value": "Archive"}]"#;
+    let schema = "/spec/versions/0/schema/openAPIV3Schema/properties";
+    let newer = json!([
+        {"op": "add", "path": format!("{schema}/spec/properties/deletionPolicy/enum/-"), "value": "Archive"},
+        {"op": "add", "path": format!("{schema}/status/properties/objects/items/properties/phase/enum/-"), "value": "Sleeping"},
+    ]);
+    let newer = newer.to_string();
     let definition = "salesforcereplicators.salesforce-replicator.io";
     let patched = plane
         .admin()
-        .kubectl(&["patch", "crd", definition, "--type=json", "-p", newer])
+        .kubectl(&["patch", "crd", definition, "--type=json", "-p", &newer])
         .await;
     assert_eq!(patched.code, Some(0), "{}", patched.stderr);
     site.stage.resource.more += "  deletionPolicy: Delete\n";
@@ -61,23 +82,43 @@ async fn a_resource_that_cannot_be_read_keeps_its_status_and_is_let_go_when_a_pe
     site.patch(json!({"spec": {"trigger": {"manual": "a"}}})).await;
     site.until("it ran", |status| status.last_manual_run.as_deref() == Some("a"))
         .await;
-    let before = raw(&site).await.unwrap();
+    status_of_a_newer_version(&site).await;
+    let patch = Patch::Merge(json!({"spec": {"trigger": {"manual": "b"}}}));
+    site.api()
+        .patch_metadata(site.name(), &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    let mut before = Value::Null;
+    until("it ran, and the phase is written anew", async || {
+        before = raw(&site).await.unwrap();
+        before["status"]["lastManualRun"] == "b" && before["status"]["objects"][0]["phase"] == "Live"
+    })
+    .await;
 
     write_of_a_newer_version(&site).await;
     let mut after = Value::Null;
     until("it says that it cannot be read", async || {
         after = raw(&site).await.unwrap();
-        ready(&after)["reason"] == "InvalidSpec"
+        condition(&after, "Ready")["reason"] == "InvalidSpec"
     })
     .await;
     assert!(
-        ready(&after)["message"].as_str().unwrap().contains("Archive"),
+        condition(&after, "Ready")["message"]
+            .as_str()
+            .unwrap()
+            .contains("spec.deletionPolicy"),
         "{after}"
     );
     for kept in ["lastManualRun", "lastSuccessTime", "objects", "instanceUrl"] {
         assert_eq!(after["status"][kept], before["status"][kept], "{kept}");
     }
+    assert_eq!(condition(&after, "Synchronizing")["reason"], "BackingOff", "{after}");
     site.until_event("InvalidSpec").await;
+    let failed = r#"salesforce_replicator_reconciliation_errors_total{reason="Unreadable"}"#;
+    until("the pass counts as one that failed", async || {
+        operator.metric(failed).await.is_some_and(|count| count > 0.0)
+    })
+    .await;
     let crm = r#"replicator="crm""#;
     assert!(!operator.metrics().await.contains(crm), "its worker has ended");
 
