@@ -413,7 +413,7 @@ fn controller(
     let secret_events = changed_secrets(scoped(client, namespace), selector, secret_writer, &state.metrics);
     let work = Controller::for_stream(changed, reader.clone())
         .watches_stream(secret_events, users_of(reader.clone()))
-        .reconcile_on(wake::stream(wake_ups))
+        .reconcile_on(wake::stream(wake_ups, Arc::clone(&environment.clock)))
         .with_config(ControllerConfig::default().concurrency(CONCURRENCY).debounce(DEBOUNCE))
         .graceful_shutdown_on(shutdown.clone().cancelled_owned())
         .run(reconcile::reconcile, reconcile::after_error, Arc::clone(&context))
