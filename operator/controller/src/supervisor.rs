@@ -283,12 +283,13 @@ async fn supervise(
     let mut failures = 0;
     let mut behind = behind.map(|last| (last, orders.borrow().clone()));
     loop {
-        let (begun, order) = (workshop.clock.monotonic(), orders.borrow_and_update().clone());
-        let worker = Worker {
+        let begun = workshop.clock.monotonic();
+        let mut worker = Worker {
             workshop: workshop.clone(),
             key: key.clone(),
             replicator: replicator.clone(),
             orders: orders.clone(),
+            follows: orders.borrow().clone(),
             board: Arc::clone(&board),
             ending: ending.clone(),
             stop: stop.clone(),
@@ -315,7 +316,7 @@ async fn supervise(
         tokio::select! {
             biased;
             () = ending.cancelled() => return,
-            () = replaced(&mut orders, &order) => failures = 0,
+            () = replaced(&mut orders, &worker.follows) => failures = 0,
             () = workshop.clock.sleep(pause) => {}
         }
     }

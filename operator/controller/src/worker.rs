@@ -122,6 +122,8 @@ pub(crate) struct Worker {
     /// `namespace/name`, for logs.
     pub(crate) replicator: String,
     pub(crate) orders: watch::Receiver<Order>,
+    /// The order that it follows.
+    pub(crate) follows: Order,
     pub(crate) board: Arc<Board>,
     /// Ends the worker: runs end with their segment.
     pub(crate) ending: CancellationToken,
@@ -158,11 +160,12 @@ enum Woken {
 
 impl Worker {
     /// Works until it is told to end.
-    pub(crate) async fn work(mut self) {
+    pub(crate) async fn work(&mut self) {
         let mut opened: Option<Opened> = None;
         let mut failures = 0;
         loop {
             let order = self.orders.borrow_and_update().clone();
+            self.follows = order.clone();
             if self.ending.is_cancelled() || order.spec.suspend {
                 self.close(opened.take(), order.spec.suspend).await;
                 if self.ending.is_cancelled() {

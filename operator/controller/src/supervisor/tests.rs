@@ -130,6 +130,36 @@ async fn after_a_panic_an_order_is_followed_at_once_and_begins_a_new_series() {
 }
 
 #[tokio::test]
+async fn the_order_at_which_a_worker_panicked_is_none_that_came_since() {
+    let clock = Arc::<Broken>::default();
+    clock.is_whole.store(true, Ordering::SeqCst);
+    let metrics = Arc::new(Metrics::new("1", "", true).unwrap());
+    let wake_ups = Arc::<WakeUps>::default();
+    let supervisor = Supervisor::new(workshop(&clock), metrics, Arc::clone(&wake_ups));
+    let resource = SalesforceReplicator::new("crm", spec(&json!({"suspend": true})));
+    let key = key(&resource);
+    let entry = supervisor.entry(&resource).await.unwrap();
+    let until = async |wanted: &dyn Fn(&Standing) -> bool| {
+        let waiting = async {
+            while !wanted(&entry.board.standing()) {
+                wake_ups.next().await;
+            }
+        };
+        tokio::time::timeout(LIMIT, waiting).await.unwrap();
+    };
+    for generation in [1, 2] {
+        supervisor.order(&key, &entry, order(generation), None);
+        until(&|standing| standing.activity == Activity::Suspended && standing.generation == Some(generation)).await;
+    }
+    clock.is_whole.store(false, Ordering::SeqCst);
+    supervisor.order(&key, &entry, order(3), None);
+    until(&|standing| standing.panics > 0).await;
+    let paused = clock.slept.borrow().clone();
+    assert_eq!((entry.board.standing().panics, paused.len()), (1, 1));
+    supervisor.end(PATIENCE).await;
+}
+
+#[tokio::test]
 async fn no_worker_begins_for_a_resource_that_was_forgotten_while_a_pass_was_under_way() {
     let clock = Arc::<Broken>::default();
     clock.is_whole.store(true, Ordering::SeqCst);

@@ -131,7 +131,7 @@ impl Bench {
             page_rows: Some(200),
             ..Tuning::default()
         };
-        let worker = Worker {
+        let mut worker = Worker {
             workshop: Workshop {
                 options: Options {
                     replicator: String::new(),
@@ -146,13 +146,14 @@ impl Bench {
             key: ("telephony".to_owned(), "crm".to_owned()),
             replicator: "telephony/crm".to_owned(),
             orders: self.orders.subscribe(),
+            follows: self.orders.borrow().clone(),
             board: Arc::clone(&self.board),
             ending: self.ending.clone(),
             stop: self.stop.clone(),
             behind: behind.map(|last| (last, self.orders.borrow().clone())),
             asked: Asked::default(),
         };
-        self.work.spawn(worker.work());
+        self.work.spawn(async move { worker.work().await });
     }
 
     /// Another generation of the resource.
