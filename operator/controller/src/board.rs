@@ -4,7 +4,7 @@
 //! few seconds.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -36,12 +36,12 @@ impl Board {
 
     /// How it stands at this moment.
     pub(crate) fn standing(&self) -> Standing {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().clone()
     }
 
     /// Changes what is known, and wakes the reconciler where that makes a difference.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Standing)) {
-        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut standing = self.lock();
         let before = standing.clone();
         change(&mut standing);
         let is_changed = *standing != before;
@@ -60,11 +60,14 @@ impl Board {
         &self.metrics
     }
 
-    /// An object's name as the spec spells it: series have that spelling, as the status has it.
-    fn spelling(&self, object: &ObjectName) -> Option<String> {
-        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        standing.object(object.as_str()).map(|object| object.name.clone())
+    fn lock(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// An object's name as the spec spells it: series have that spelling, as the status has it.
+fn spelling(standing: &mut Standing, object: &ObjectName) -> Option<String> {
+    standing.object(object.as_str()).map(|object| object.name.clone())
 }
 
 impl DestinationObserver for Board {
@@ -77,7 +80,8 @@ impl DestinationObserver for Board {
     }
 
     fn unchanged(&self, object: &ObjectName, rows: u64) {
-        if let Some(name) = self.spelling(object) {
+        let name = spelling(&mut self.lock(), object);
+        if let Some(name) = name {
             self.metrics.unchanged(&name, rows);
         }
     }
@@ -85,10 +89,11 @@ impl DestinationObserver for Board {
 
 impl Observer for Board {
     fn observe(&self, object: &ObjectName, kind: RunKind, event: &Event) {
-        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut standing = self.lock();
         standing.observe(object.as_str(), kind, event);
+        let name = spelling(&mut standing, object);
         drop(standing);
-        if let Some(name) = self.spelling(object) {
+        if let Some(name) = name {
             self.metrics.observe(&name, event);
         }
         match event {

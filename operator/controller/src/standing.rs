@@ -15,6 +15,9 @@ use replication::{
 };
 use salesforce::ErrorKind;
 
+/// The API of Salesforce that this version reads by, in status and metrics.
+pub(crate) const API: &str = "Soap";
+
 /// Two times that were computed for the same moment differ by less.
 const A_LITTLE: Duration = Duration::from_secs(1);
 
@@ -357,7 +360,7 @@ impl Reads {
             BulkApi::Auto | BulkApi::Bulk => "this version does not serve the Bulk API yet",
         };
         Self {
-            api: "Soap".to_owned(),
+            api: API.to_owned(),
             reason: reason.to_owned(),
         }
     }

@@ -21,7 +21,7 @@ use salesforce::{Call, CallObserver};
 use super::family;
 use crate::{
     conditions,
-    standing::{ObjectStanding, Standing},
+    standing::{API, ObjectStanding, Standing},
 };
 
 /// Seconds of a run: from a call that finds nothing to a first load of hours.
@@ -31,9 +31,6 @@ const RUN_BUCKETS: [f64; 12] = [
 
 /// Seconds of a request: Salesforce lets a query run for two minutes.
 const REQUEST_BUCKETS: [f64; 8] = [0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0];
-
-/// The API that this version speaks.
-const API: &str = "Soap";
 
 /// Seconds of a segment in the database: from one row to a full segment under load.
 const SEGMENT_BUCKETS: [f64; 10] = [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0, 120.0];
