@@ -7,6 +7,7 @@ mod alerts;
 mod dashboards;
 mod live;
 mod runbook;
+mod schema;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -70,7 +70,7 @@ fn data_source() -> Value {
 
 fn data_source_variable() -> Value {
     json!({
-        "current": {},
+        "current": {"selected": true, "text": "default", "value": "default"},
         "hide": 0,
         "includeAll": false,
         "label": "Data source",
@@ -208,7 +208,7 @@ fn target(source: &Panel, letter: char, query: &Query) -> Result<Value> {
 fn defaults(source: &Panel) -> Result<Value> {
     let custom = match source.kind {
         Kind::Stat | Kind::BarGauge => json!({}),
-        Kind::Table => json!({"align": "auto", "cellOptions": {"type": "auto"}}),
+        Kind::Table => json!({"align": "auto", "cellOptions": {"type": "auto"}, "inspect": false}),
         Kind::TimeSeries => json!({
             "drawStyle": "line",
             "fillOpacity": if source.stacked { 30 } else { 10 },
@@ -317,7 +317,9 @@ fn options(source: &Panel) -> Value {
             "graphMode": "none",
             "justifyMode": "auto",
             "orientation": "auto",
+            "percentChangeColorMode": "standard",
             "reduceOptions": last,
+            "showPercentChange": false,
             "textMode": match source.text {
                 Text::Auto => "auto",
                 Text::Name => "name",
@@ -326,12 +328,18 @@ fn options(source: &Panel) -> Value {
         }),
         Kind::BarGauge => json!({
             "displayMode": "basic",
+            "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": false},
+            "maxVizHeight": 300,
+            "minVizHeight": 16,
+            "minVizWidth": 8,
+            "namePlacement": "auto",
             "orientation": "horizontal",
             "reduceOptions": last,
             "showUnfilled": true,
+            "sizing": "auto",
             "valueMode": "color",
         }),
-        Kind::Table => json!({"cellHeight": "sm", "showHeader": true}),
+        Kind::Table => json!({"cellHeight": "sm", "frameIndex": 0, "showHeader": true}),
         Kind::TimeSeries => json!({"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}),
         Kind::StateTimeline => json!({
             "alignValue": "left",
@@ -344,9 +352,18 @@ fn options(source: &Panel) -> Value {
         Kind::Heatmap => json!({
             "calculate": false,
             "cellGap": 1,
-            "color": {"exponent": 0.5, "fill": "dark-orange", "mode": "scheme", "scheme": "Oranges", "steps": 64},
+            "color": {
+                "exponent": 0.5,
+                "fill": "dark-orange",
+                "mode": "scheme",
+                "reverse": false,
+                "scheme": "Oranges",
+                "steps": 64,
+            },
+            "exemplars": {"color": "rgba(255,0,255,0.7)"},
             "legend": {"show": true},
             "rowsFrame": {"layout": "auto"},
+            "showValue": "auto",
             "tooltip": {"mode": "single", "yHistogram": false},
             "yAxis": {"axisPlacement": "left", "unit": source.unit.as_str()},
         }),
