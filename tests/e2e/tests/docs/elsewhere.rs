@@ -28,6 +28,17 @@ pub(crate) const ELSEWHERE: &[Elsewhere] = &[
     run("make test", ".ci/run", "make test"),
     run("make test-cluster", ".ci/run", "make test-cluster"),
     run("make image", "tests/cluster/run", "image=$(scripts/image)"),
+    run(
+        "make image IMAGE=registry.example.com/salesforce-replicator:0.1.0",
+        LONG,
+        "make image IMAGE=registry.example.com/salesforce-replicator:0.1.0",
+    ),
+    // There is no registry to copy it to.
+    run(
+        "skopeo copy oci-archive:target/image/salesforce-replicator-0.1.0-amd64.tar docker://registry.example.com/salesforce-replicator:0.1.0",
+        LONG,
+        "skopeo copy \"oci-archive:$(ls target/image/salesforce-replicator-*.tar)\" \"dir:$folder/image\"",
+    ),
     run("make demo", DEMONSTRATIONS, "make(\"demo\").await;"),
     run(
         "make demo-kubernetes",
@@ -37,6 +48,7 @@ pub(crate) const ELSEWHERE: &[Elsewhere] = &[
     run("make deny", "Makefile", CHECK),
     run("make drift", "Makefile", CHECK),
     run("make test-commands", "Makefile", "scripts/test-commands"),
+    run("make test-image", "Makefile", "tests/cluster/same-image"),
     run("make install", LONG, "make install"),
     run("make sbom", LONG, "make sbom"),
     run("make licenses", LONG, "make licenses"),
