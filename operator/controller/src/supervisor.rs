@@ -31,7 +31,7 @@ use crate::{
     standing::{Activity, Standing, Trouble},
     status::{self, Written},
     wake::{Wake, WakeUps},
-    worker::{Order, PATIENCE, Worker, Workshop},
+    worker::{Order, PATIENCE, Worker, Workshop, order},
 };
 
 /// How long a worker that was told to stop at once may take: connections are dropped, transactions roll back.
@@ -251,24 +251,6 @@ impl Entry {
     }
 }
 
-impl Order {
-    /// Whether it says the same. Specs are compared by value: the watch gives a new one for each change of status.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        let Self {
-            generation,
-            spec,
-            secrets,
-            adopt,
-            confirm,
-        } = self;
-        *generation == other.generation
-            && *spec == other.spec
-            && secrets.is_same(&other.secrets)
-            && *adopt == other.adopt
-            && *confirm == other.confirm
-    }
-}
-
 /// A worker, and another one where it panics: after a pause that grows with each panic, or at once where a person orders something
 /// else meanwhile. One that has worked for longer than any pause has not failed in a row.
 async fn supervise(
@@ -316,17 +298,9 @@ async fn supervise(
         tokio::select! {
             biased;
             () = ending.cancelled() => return,
-            () = replaced(&mut orders, &worker.follows) => failures = 0,
+            () = order::comes(&mut orders, |newer| !newer.is_same(&worker.follows)) => failures = 0,
             () = workshop.clock.sleep(pause) => {}
         }
-    }
-}
-
-/// Ends when there is another order than this one.
-async fn replaced(orders: &mut watch::Receiver<Order>, order: &Order) {
-    if orders.wait_for(|newer| !newer.is_same(order)).await.is_err() {
-        // Nobody gives orders any more: whoever ends the worker says so in another way.
-        std::future::pending::<()>().await;
     }
 }
 

@@ -1,5 +1,7 @@
 //! A worker between an org and a SQLite file, on a clock that is moved.
 
+use std::collections::BTreeMap;
+
 use replication::{
     progress::Silent,
     replicator::{Environment, Tuning},
@@ -16,6 +18,7 @@ use tokio::task::JoinSet;
 use super::*;
 use crate::{
     metrics::Metrics,
+    secrets::Snapshot,
     standing::Standing,
     wake::{Wake, WakeUps},
 };
