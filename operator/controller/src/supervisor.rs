@@ -31,7 +31,7 @@ use crate::{
     standing::{Activity, Standing, Trouble},
     status::{self, Written},
     wake::{Wake, WakeUps},
-    worker::{Order, PATIENCE, Worker, Workshop, order},
+    worker::{Behind, Order, PATIENCE, Worker, Workshop, order},
 };
 
 /// How long a worker that was told to stop at once may take: connections are dropped, transactions roll back.
@@ -263,7 +263,7 @@ async fn supervise(
 ) {
     let replicator = format!("{}/{}", key.0, key.1);
     let mut failures = 0;
-    let mut behind = behind.map(|last| (last, orders.borrow().clone()));
+    let mut behind = behind.map(|last| Behind::new(last, orders.borrow().clone()));
     loop {
         let begun = workshop.clock.monotonic();
         let mut worker = Worker {

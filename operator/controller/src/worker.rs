@@ -70,11 +70,29 @@ pub(crate) struct Worker {
     pub(crate) ending: CancellationToken,
     /// Ends it at once: runs roll back.
     pub(crate) stop: CancellationToken,
-    /// The last tick that the status tells of, where it may be gone on behind, and the order that it was for: another one is
-    /// followed at once.
-    pub(crate) behind: Option<(Timestamp, Order)>,
+    /// The tick of a former process that it may go on behind.
+    pub(crate) behind: Option<Behind>,
     /// What a person asked for.
     pub(crate) asked: Asked,
+}
+
+/// The last tick that the status tells of, and the order that it was for: another one is followed at once.
+#[derive(Debug)]
+pub(crate) struct Behind {
+    last: Timestamp,
+    of: Order,
+    /// Made with the first schedule, so that it knows of a change of it.
+    timetable: Option<Timetable>,
+}
+
+impl Behind {
+    pub(crate) fn new(last: Timestamp, of: Order) -> Self {
+        Self {
+            last,
+            of,
+            timetable: None,
+        }
+    }
 }
 
 /// A session, and the order that it was opened for.

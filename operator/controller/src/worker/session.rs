@@ -9,7 +9,6 @@ use std::{
 };
 
 use crds::Schedule;
-use jiff::Timestamp;
 use replication::{
     connect::Session,
     replicator::TickRequest,
@@ -63,21 +62,23 @@ impl Worker {
 
     /// After a start of the process: how long until the first tick, where the last one is known and nothing asks for another.
     fn may_wait(&mut self, order: &Order, schedule: &Schedule) -> Option<Duration> {
-        let (last, of) = self.behind.as_ref()?;
-        if !order.is_served_by(of) {
-            self.behind = None;
-            return None;
-        }
+        self.behind.take_if(|behind| !order.is_served_by(&behind.of));
+        let (schedule, clock) = (self.apart(schedule), &self.workshop.clock);
+        let behind = self.behind.as_mut()?;
+        let timetable = behind
+            .timetable
+            .get_or_insert_with(|| Timetable::new(schedule.clone(), Arc::clone(clock)).behind(behind.last));
+        timetable.follow(schedule);
+        let (due, next) = (timetable.due(None), timetable.next_time());
         if self.manual(order) != Wish::None || !self.confirmations(order).0.is_empty() {
             return None;
         }
-        let timetable = self.timetable(schedule, Some(*last));
         self.board.update(|standing| {
             standing.acts_upon(order.generation);
             standing.activity = Activity::Waiting;
-            standing.plans_next(timetable.next_time(), None);
+            standing.plans_next(next, None);
         });
-        match timetable.due(None) {
+        match due {
             Due::Wait(wait) => Some(wait),
             Due::Tick | Due::Retry => None,
         }
@@ -89,14 +90,6 @@ impl Worker {
         match schedule {
             Schedule::Interval(interval) => Schedule::Interval(jittered(*interval, &self.replicator)),
             Schedule::Cron(_) | Schedule::Manual => schedule.clone(),
-        }
-    }
-
-    fn timetable(&self, schedule: &Schedule, behind: Option<Timestamp>) -> Timetable {
-        let timetable = Timetable::new(self.apart(schedule), Arc::clone(&self.workshop.clock));
-        match behind {
-            Some(last) => timetable.behind(last),
-            None => timetable,
         }
     }
 
@@ -123,8 +116,9 @@ impl Worker {
             () = order::comes(&mut self.orders, |newer| !newer.lets_run(order)) => return Ok(None),
             session = Box::pin(Session::open(&order.spec, order.secrets.as_ref(), &options)) => session?,
         };
-        let last = self.behind.take().map(|(last, _)| last);
-        let timetable = self.timetable(schedule, last.or_else(|| Some(self.workshop.clock.now())));
+        let timetable = self.behind.take().and_then(|behind| behind.timetable);
+        let timetable =
+            timetable.unwrap_or_else(|| Timetable::new(self.apart(schedule), Arc::clone(&self.workshop.clock)));
         let opened = Opened {
             session,
             order: order.clone(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::SignedDuration;
 use replication::{
     progress::Silent,
     replicator::{Environment, Tuning},
@@ -153,7 +154,7 @@ impl Bench {
             board: Arc::clone(&self.board),
             ending: self.ending.clone(),
             stop: self.stop.clone(),
-            behind: behind.map(|last| (last, self.orders.borrow().clone())),
+            behind: behind.map(|last| Behind::new(last, self.orders.borrow().clone())),
             asked: Asked::default(),
         };
         self.work.spawn(async move { worker.work().await });
@@ -333,6 +334,21 @@ async fn a_worker_that_waits_behind_the_tick_of_a_former_process_follows_a_chang
             standing.generation == Some(2) && standing.objects[0].name == "Account" && standing.objects[0].is_live
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_waits_behind_a_former_process_missed_nothing_by_a_schedule_that_came_meanwhile() {
+    let mut bench = Bench::new(20, &json!({"trigger": {"interval": "48h"}})).await;
+    let day = SignedDuration::from_hours(24);
+    bench.start(Some(bench.clock.now() - day));
+    bench
+        .until("it waits", |standing| standing.activity == Activity::Waiting)
+        .await;
+    bench.change(2, &json!({"trigger": {"interval": "5m"}}));
+    let loaded = bench
+        .until("it runs at once", |standing| standing.objects[0].is_live)
+        .await;
+    assert_eq!(loaded.missed, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
