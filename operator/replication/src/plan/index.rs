@@ -3,6 +3,8 @@
 //! A run that finds a parent changed looks for its children by their reference, and one that finds deletes counts the marked
 //! rows, of which the guard must know; without an index each of them would read the whole table.
 
+use crds::Mapping;
+
 use super::{
     column::{Column, ColumnKind, ColumnSource},
     columns::MARKS,
@@ -75,10 +77,19 @@ pub(super) struct Indexable<'a> {
 }
 
 impl<'a> Indexable<'a> {
-    pub(super) fn new(columns: &'a [Column], existing: Existing<'a>, capabilities: Capabilities) -> Self {
+    pub(super) fn new(
+        columns: &'a [Column],
+        mapping: Mapping,
+        existing: Existing<'a>,
+        capabilities: Capabilities,
+    ) -> Self {
         Self {
             columns,
-            existing,
+            // In the other mappings a field that was withdrawn is named, so that its column is planned all the same.
+            existing: match mapping {
+                Mapping::Mirror => existing,
+                Mapping::Directory | Mapping::None => Existing(&[]),
+            },
             capabilities,
         }
     }
@@ -200,7 +211,7 @@ fn resolve<'a>(
     whole.then_some(resolved)
 }
 
-/// PostgreSQL refuses a row whose value is too long for an index, and with it the whole segment.
+/// PostgreSQL refuses a row whose value is too long for an index.
 fn warn_of_long_values(columns: &[Indexed<'_>], text: &str, capabilities: Capabilities, findings: &mut Findings<'_>) {
     if capabilities.name != "PostgreSQL" {
         return;

@@ -289,7 +289,7 @@ pub(super) fn make(spec: &ObjectSpec, context: Context<'_>, findings: &mut Findi
     let columns = columns::columns(&drafts, resolving, &mut select, &mut missing_fields, findings);
     let columns = columns::framed(columns, &select, deletes);
     columns::warn_of_left(&columns, existing, findings);
-    let indexable = Indexable::new(&columns, existing, context.capabilities);
+    let indexable = Indexable::new(&columns, mapping, existing, context.capabilities);
     let mut indexes = index::make(&table, indexes, indexable, &mut missing_fields, findings);
     check_size(&columns, context.capabilities, findings);
     let (paths, stamp, is_deleted) = (select.paths, select.stamp, select.is_deleted);

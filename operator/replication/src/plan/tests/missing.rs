@@ -347,3 +347,20 @@ fn an_index_stays_with_the_column_of_a_field_that_is_gone() {
         );
     }
 }
+
+#[test]
+fn an_index_over_a_column_that_only_the_table_has_is_a_slip_where_fields_are_named() {
+    // The table may have been made by other objects' columns, or by hand.
+    for object in [
+        json!({"name": "Contact", "mapping": "Directory", "indexes": [["fax_old"]]}),
+        json!({"name": "Contact", "mapping": "None", "fields": [{"source": "LastName", "column": "surname"}],
+            "indexes": [["fax_old"]]}),
+    ] {
+        let Problems(problems) = over(object, &fixture::schema(), &["salesforce_id", "fax_old"]).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(
+            problems[0].starts_with("Contact: index (fax_old): the table has no column fax_old"),
+            "{problems:?}"
+        );
+    }
+}
