@@ -22,6 +22,8 @@ for_both!(
     many_values_too_long_for_an_index_reject_their_rows,
     a_row_too_long_for_a_page_is_rejected,
     an_index_that_cannot_be_built_keeps_nothing_waiting,
+    what_the_table_has_beside_the_plan_rejects_rows_too,
+    three_texts_at_the_bound_of_an_index_reject_their_row,
 );
 
 /// Text that cannot be compressed, another for each seed.
@@ -243,5 +245,86 @@ async fn an_index_that_cannot_be_built_keeps_nothing_waiting(kind: Kind, name: &
     let runs = good_kind(&mut session, RunKind::Refresh).await;
     assert_eq!(unbuilt(&runs), Vec::<String>::new());
     assert_eq!(built().await, 2);
+    play.assert_equal(&session).await;
+}
+
+/// An index that has left the resource stays, as one of somebody else does, and a column whose field was withdrawn keeps its
+/// values: none of them is in the plan, and a row that is too long for one is rejected as any other.
+async fn what_the_table_has_beside_the_plan_rejects_rows_too(kind: Kind, name: &str) {
+    let config = Config {
+        contacts: 300,
+        ..empty_org()
+    };
+    let mut play = Play::new(kind, name, config, indexed()).await;
+    let ids = play.ids("Contact");
+    play.advance(30 * MINUTE);
+    let mut session = play.session().await;
+    rejected(&good(&mut session).await, 0);
+
+    play.objects[0].as_object_mut().unwrap().remove("indexes");
+    session = play.session().await;
+    for (number, id) in ids.iter().enumerate() {
+        let text = format!("Changed {number}");
+        play.update("Contact", id, &[("LastName", &text)]);
+    }
+    for place in [7, 8, 150, 299] {
+        play.update("Contact", &ids[place], &[("Description", &noise(3000, place))]);
+    }
+    rejected(&good(&mut session).await, of(kind, 4));
+    for (number, id) in ids.iter().enumerate() {
+        let is_refused = kind == Kind::Postgres && [7, 8, 150, 299].contains(&number);
+        let is_here = play.column("contact", "surname", id).await == format!("Changed {number}");
+        assert_eq!(is_here, !is_refused, "{number}");
+    }
+    if kind == Kind::Postgres {
+        let told = entries(&play).await;
+        assert_eq!(told[0][..2], [Some(ids[7].clone()), Some("*".to_owned())]);
+        assert!(
+            told[0][2].as_deref().unwrap().contains("too long for this table"),
+            "{told:?}"
+        );
+    }
+    // So it is in a run that reads everything again, and one that overwrites; what is shorter again arrives.
+    rejected(&good_kind(&mut session, RunKind::Refresh).await, of(kind, 4));
+    for place in [7, 8, 150, 299] {
+        play.update("Contact", &ids[place], &[("Description", "short")]);
+    }
+    rejected(&good(&mut session).await, 0);
+    play.assert_equal(&session).await;
+}
+
+/// The entry of several texts has a map of NULLs, and each text is aligned: at these lengths it is longer than their sum by as
+/// much as it can be.
+async fn three_texts_at_the_bound_of_an_index_reject_their_row(kind: Kind, name: &str) {
+    let names = ["First__c", "Second__c", "Third__c"];
+    let fields: Vec<Value> = names
+        .iter()
+        .map(|name| json!({"source": name, "column": name.to_lowercase()}))
+        .collect();
+    let columns: Vec<String> = names.iter().map(|name| name.to_lowercase()).collect();
+    let objects = json!([{"name": "Contact", "mapping": "None", "fields": fields, "indexes": [columns]}]);
+    let (play, ids) = ten(kind, name, objects).await;
+    for name in names {
+        let field = Field::new(name, FieldType::TextArea).length(32_000);
+        play.org().add_field("Contact", field).unwrap();
+    }
+    let fill = |id: &str, lengths: [usize; 3]| {
+        let texts = [0, 1, 2].map(|seed| noise(lengths[seed], seed));
+        let values: Vec<(&str, &str)> = names.into_iter().zip(texts.iter().map(String::as_str)).collect();
+        play.update("Contact", id, &values);
+    };
+    fill(&ids[3], [894, 893, 893]);
+    fill(&ids[4], [880, 880, 880]);
+    play.advance(30 * MINUTE);
+    let mut session = play.session().await;
+    rejected(&good(&mut session).await, of(kind, 1));
+    assert_eq!(play.state("Contact", "phase").await.as_deref(), Some("Live"));
+    assert_eq!(play.column("contact", "first__c", &ids[4]).await, noise(880, 0));
+    // The same in rows that are merged.
+    fill(&ids[5], [894, 893, 893]);
+    fill(&ids[3], [880, 880, 880]);
+    rejected(&good(&mut session).await, of(kind, 1));
+    fill(&ids[5], [1, 1, 1]);
+    rejected(&good(&mut session).await, 0);
     play.assert_equal(&session).await;
 }

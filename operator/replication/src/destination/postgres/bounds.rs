@@ -16,17 +16,24 @@ use crate::{
 
 /// What is told of a value that an index of the plan cannot take.
 pub(super) const TOO_LONG_FOR_INDEX: Problem = "is too long for its index: PostgreSQL takes 2704 bytes, compressed; shorten the value, or take \
-     the column out of indexes";
+     the column out of indexes and drop the index";
 
 /// What is told of a row that no page can take.
 pub(super) const TOO_LONG_FOR_PAGE: Problem = "are too long together: a row of PostgreSQL has at most 8160 bytes, without what is moved out of it; \
      exclude fields";
 
+/// What is told of a row that the table does not take, for what it has beside the plan: kept columns, or other indexes.
+pub(super) const TOO_LONG_FOR_TABLE: Problem = "are too long for this table, with the columns and indexes that it has beside those of the resource: \
+     shorten values, or drop what is not needed";
+
 /// The column of what is wrong with a row as a whole.
 pub(super) const ALL_COLUMNS: &str = "*";
 
-/// Longest entry of an index, less its header and its alignment.
-const INDEX_ENTRY: usize = 2704 - 24;
+/// Longest values of an index of so many columns: its entries have 2704 bytes at most, less their header with a map of NULLs
+/// and what aligns each value and the whole.
+fn longest_entry(columns: usize) -> usize {
+    2704_usize.saturating_sub(16 + 8 * (columns + 1))
+}
 
 /// Longest row.
 const ROW: usize = 8160;
@@ -100,7 +107,7 @@ impl Bounds {
             let sum = places
                 .iter()
                 .try_fold(0_usize, |sum, place| Some(sum.saturating_add(longest(place)?)));
-            sum.is_none_or(|sum| sum > INDEX_ENTRY)
+            sum.is_none_or(|sum| sum > longest_entry(places.len()))
         };
         let widths: Vec<Width> = kinds.iter().map(|kind| width(*kind)).collect();
         // The two columns of the staging table, which is where most rows go first, count too.
@@ -125,7 +132,7 @@ impl Bounds {
         let beyond = self
             .indexes
             .iter()
-            .filter(|index| index.iter().map(length).sum::<usize>() > INDEX_ENTRY);
+            .filter(|index| index.iter().map(length).sum::<usize>() > longest_entry(index.len()));
         measured.indexed = beyond.flatten().max_by_key(|place| length(place)).copied();
         if let Some(widths) = &self.wide {
             measured.page = page(widths, &lengths);

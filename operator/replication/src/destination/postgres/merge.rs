@@ -17,51 +17,57 @@ use sqlx::{Either, Row as _};
 use super::{
     Context,
     connect::Session,
-    failure::Doing,
+    failure::{Doing, is_beyond_limit},
     statement::{MergeSql, Statement},
 };
 use crate::{Result, state::Counts};
 
 /// Takes all but one of the staged rows of one Id away.
 pub(super) async fn drop_repeated(context: &Context, session: &mut Session) -> Result<()> {
-    execute(context, session, &context.statements.drop_repeated).await?;
+    let query = sqlx::raw_sql(context.statements.drop_repeated.sql()).execute(&mut session.connection);
+    context.database.within(Doing::Merging(context.table()), query).await?;
     Ok(())
 }
 
-/// Brings the staged live rows into the table.
-pub(super) async fn merge(context: &Context, session: &mut Session, sql: &MergeSql) -> Result<Counts> {
-    match sql {
-        MergeSql::Merge(statement) => merge_counted(context, session, statement).await,
-        MergeSql::UpdateInsert { update, insert } => {
-            let updated = execute(context, session, update).await?;
-            let inserted = execute(context, session, insert).await?;
-            Ok(Counts {
-                inserted,
-                updated,
-                ..Counts::default()
-            })
+/// Brings the staged live rows into the table. `None` where the server cannot store one of them: the transaction, or the
+/// savepoint around it, is lost then.
+pub(super) async fn merge(context: &Context, session: &mut Session, sql: &MergeSql) -> Result<Option<Counts>> {
+    let merging = async {
+        let merged = match sql {
+            MergeSql::Merge(statement) => merge_counted(session, statement).await,
+            MergeSql::UpdateInsert { update, insert } => update_insert(session, update, insert).await,
+        };
+        match merged {
+            Err(error) if is_beyond_limit(&error) => Ok(None),
+            merged => merged.map(Some),
         }
-    }
+    };
+    context.database.within(Doing::Merging(context.table()), merging).await
+}
+
+async fn update_insert(session: &mut Session, update: &Statement, insert: &Statement) -> sqlx::Result<Counts> {
+    let updated = sqlx::raw_sql(update.sql()).execute(&mut session.connection).await?;
+    let inserted = sqlx::raw_sql(insert.sql()).execute(&mut session.connection).await?;
+    Ok(Counts {
+        inserted: inserted.rows_affected(),
+        updated: updated.rows_affected(),
+        ..Counts::default()
+    })
 }
 
 /// MERGE tells how many rows it touched, the server's own counters of this transaction how many of them came in.
-async fn merge_counted(context: &Context, session: &mut Session, statement: &Statement) -> Result<Counts> {
-    let answers = async {
+async fn merge_counted(session: &mut Session, statement: &Statement) -> sqlx::Result<Counts> {
+    let mut inserted = Vec::with_capacity(2);
+    let mut touched = Vec::with_capacity(3);
+    {
         let mut stream = sqlx::raw_sql(statement.sql()).fetch_many(&mut session.connection);
-        let mut inserted = Vec::with_capacity(2);
-        let mut touched = Vec::with_capacity(3);
         while let Some(answer) = stream.try_next().await? {
             match answer {
                 Either::Left(done) => touched.push(done.rows_affected()),
                 Either::Right(row) => inserted.push(row.try_get::<i64, _>(0)?),
             }
         }
-        Ok((inserted, touched))
-    };
-    let (inserted, touched) = context
-        .database
-        .within(Doing::Merging(context.table()), answers)
-        .await?;
+    }
     // Three statements answer: a number, the merge, the number again.
     let touched = touched.get(1).copied().unwrap_or_default();
     let inserted = match inserted.as_slice() {
@@ -85,13 +91,4 @@ pub(super) async fn of_object(context: &Context, session: &mut Session, statemen
         .within(Doing::Merging(context.table()), query.execute(&mut session.connection))
         .await?;
     Ok(done.rows_affected())
-}
-
-async fn execute(context: &Context, session: &mut Session, statement: &Statement) -> Result<u64> {
-    let query = sqlx::raw_sql(statement.sql()).execute(&mut session.connection);
-    Ok(context
-        .database
-        .within(Doing::Merging(context.table()), query)
-        .await?
-        .rows_affected())
 }

@@ -585,7 +585,7 @@ impl Tally {
             Load::Direct | Load::Merge | Load::Overwrite => self.load,
         };
         if let Some(merging) = statements.merging(merging) {
-            counts += merge::merge(context, session, merging).await?;
+            counts += trial::merge(context, session, merging, rejections).await?;
             if noted.rejected {
                 entries += merge::of_object(context, session, &statements.forget_written).await?;
             }

@@ -1,6 +1,10 @@
-//! Rows near the bounds of a page, tried on the server one by one (see `bounds` for which).
+//! Rows that the server may not be able to store, tried there.
 //!
-//! A trial is made in a savepoint, since a statement that fails would take the whole segment with it.
+//! A trial is made in a savepoint, since a statement that fails would take the whole segment with it. What is known to be near
+//! a bound is tried before (see `bounds`); what the table has beside the plan, kept columns or somebody's index, shows only when
+//! rows are merged into it.
+//!
+//! **Rows that the table refuses** are found in halves of the segment, merged and taken back, until they are alone.
 //!
 //! **Values of an index** are tried in a temporary table that has the plan's indexes and nothing else, which works also where
 //! the object's table has none yet, as in a first load. All of a segment are tried at once; where that fails, in halves, until
@@ -12,13 +16,15 @@ use std::collections::BTreeSet;
 
 use super::{
     Context,
-    bounds::{ALL_COLUMNS, TOO_LONG_FOR_INDEX, TOO_LONG_FOR_PAGE},
+    bounds::{ALL_COLUMNS, TOO_LONG_FOR_INDEX, TOO_LONG_FOR_PAGE, TOO_LONG_FOR_TABLE},
     connect::Session,
     failure::{Doing, is_beyond_limit},
     load::{Copy, Ended},
+    merge,
     rejected::Rejections,
+    statement::MergeSql,
 };
-use crate::{Error, Result, value::Problem};
+use crate::{Error, Result, state::Counts, value::Problem};
 
 /// A staged row with a value that may be too long for an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,19 +45,90 @@ pub(super) async fn stage(context: &Context, mut session: Session, bytes: Vec<u8
     let mut copy = Copy::new(session, &context.statements.copy_staging);
     database.within(doing, copy.feed(bytes)).await?;
     let Ended { session, rows } = database.within(doing, async { Ok(copy.finish().await) }).await?;
-    let end = match &rows {
-        Ok(_) => "RELEASE SAVEPOINT row_alone",
-        Err(error) if is_beyond_limit(error) => "ROLLBACK TO SAVEPOINT row_alone; RELEASE SAVEPOINT row_alone",
-        Err(_) => "",
-    };
     match (session, rows) {
-        (Some(mut session), rows) if !end.is_empty() => {
+        (Some(mut session), Ok(_)) => {
+            let end = "RELEASE SAVEPOINT row_alone";
             database.simple(doing, &mut session, end).await?;
-            Ok((session, rows.is_ok()))
+            Ok((session, true))
+        }
+        (Some(mut session), Err(error)) if is_beyond_limit(&error) => {
+            let back = "ROLLBACK TO SAVEPOINT row_alone; RELEASE SAVEPOINT row_alone";
+            database.simple(doing, &mut session, back).await?;
+            Ok((session, false))
         }
         (_, Err(error)) => Err(database.failure(error, doing)),
-        (_, Ok(_)) => Err(Error::Internal("a COPY ended well and lost its connection".to_owned())),
+        (None, Ok(_)) => Err(Error::Internal("a COPY ended well and lost its connection".to_owned())),
     }
+}
+
+/// Brings the staged live rows into the table but for those that it cannot store, which are turned into rejected ones.
+pub(super) async fn merge(
+    context: &Context,
+    session: &mut Session,
+    sql: &MergeSql,
+    rejections: &mut Rejections,
+) -> Result<Counts> {
+    let (database, doing) = (&context.database, Doing::Merging(context.table()));
+    database.simple(doing, session, "SAVEPOINT whole").await?;
+    if let Some(counts) = merge::merge(context, session, sql).await? {
+        return Ok(counts);
+    }
+    database.simple(doing, session, "ROLLBACK TO SAVEPOINT whole").await?;
+    let statements = &context.statements.trial;
+    let query = sqlx::query_scalar(statements.live.sql()).fetch_all(&mut session.connection);
+    let orders: Vec<i64> = database.within(doing, query).await?;
+    let mut refused = Vec::new();
+    let mut untried: Vec<&[i64]> = vec![&orders];
+    while let Some(part) = untried.pop() {
+        let ([first, ..], [.., last]) = (part, part) else {
+            continue;
+        };
+        // The whole was tried above.
+        if part.len() < orders.len() && merges(context, session, sql, (*first, *last)).await? {
+            continue;
+        }
+        if first == last {
+            refused.push(*first);
+        } else {
+            let (first, second) = part.split_at(part.len() / 2);
+            untried.extend([second, first]);
+        }
+    }
+    for order in &refused {
+        rejections.push(*order, ALL_COLUMNS, TOO_LONG_FOR_TABLE);
+    }
+    refuse(context, session, refused).await?;
+    merge::merge(context, session, sql)
+        .await?
+        .ok_or_else(|| Error::Internal("rows that a table takes in parts are refused as a whole".to_owned()))
+}
+
+/// Whether the table takes all live rows of these places in the order of reading.
+async fn merges(context: &Context, session: &mut Session, sql: &MergeSql, (first, last): (i64, i64)) -> Result<bool> {
+    let (database, doing) = (&context.database, Doing::Merging(context.table()));
+    database.simple(doing, session, "SAVEPOINT part").await?;
+    let query = sqlx::query(context.statements.trial.leave_out.sql())
+        .bind(first)
+        .bind(last)
+        .persistent(false);
+    database.within(doing, query.execute(&mut session.connection)).await?;
+    let merged = merge::merge(context, session, sql).await?;
+    let back = "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part";
+    database.simple(doing, session, back).await?;
+    Ok(merged.is_some())
+}
+
+/// Turns staged rows into rejected ones.
+async fn refuse(context: &Context, session: &mut Session, orders: Vec<i64>) -> Result<()> {
+    let query = sqlx::query(context.statements.trial.refuse.sql())
+        .bind(orders)
+        .persistent(false);
+    let refused = query.execute(&mut session.connection);
+    context
+        .database
+        .within(Doing::Merging(context.table()), refused)
+        .await?;
+    Ok(())
 }
 
 /// Turns staged rows with values that no index of the plan takes into rejected ones.
@@ -92,10 +169,7 @@ pub(super) async fn refuse_long(
     for long in long.iter().filter(|long| refused.contains(&long.order)) {
         rejections.push(long.order, &long.column, TOO_LONG_FOR_INDEX);
     }
-    let refused: Vec<i64> = refused.into_iter().collect();
-    let query = sqlx::query(statements.refuse.sql()).bind(refused).persistent(false);
-    database.within(doing, query.execute(&mut session.connection)).await?;
-    Ok(())
+    refuse(context, session, refused.into_iter().collect()).await
 }
 
 /// Whether the indexes take all of these rows.

@@ -9,7 +9,6 @@ use super::{
     deletes::{self, DeleteStatements},
     listing::{self, ListingStatements},
     trial::{self, TrialStatements},
-    written,
 };
 use crate::{destination::Load, plan::ObjectPlan};
 
@@ -95,7 +94,7 @@ impl TableStatements {
             overwrite: merge_sql(&names, merge, &differs(&names)),
             deletes: deletes::statements(&names),
             listing: listing::statements(&names),
-            trial: trial::statements(&names, plan, written(plan).map(|(_, column)| column)),
+            trial: trial::statements(&names, plan),
             note_rejected: note_rejected(&names),
             forget_written: forget_written(&names),
             forget_loaded: Statement::new(format!(

@@ -4,8 +4,9 @@ use super::{
     super::encode::Kind,
     Names, Statement, quote,
     rows::{KIND, READ, STAGING, is_one_of},
+    written,
 };
-use crate::plan::{Column, ObjectPlan};
+use crate::plan::ObjectPlan;
 
 /// A table that has nothing but the indexed columns and their indexes.
 const TRIAL: &str = "pg_temp.\"#trial\"";
@@ -21,15 +22,15 @@ pub(crate) struct TrialStatements {
     pub(crate) insert: Statement,
     /// `$1` orders of reading: these are rejected.
     pub(crate) refuse: Statement,
+    /// Orders of reading of the live rows.
+    pub(crate) live: Statement,
+    /// `$1`, `$2` first and last order of reading: live rows that are not among these are none.
+    pub(crate) leave_out: Statement,
 }
 
-/// `written` are the plan's columns in the order of the names.
-pub(super) fn statements<'a>(
-    names: &Names,
-    plan: &ObjectPlan,
-    written: impl Iterator<Item = &'a Column>,
-) -> TrialStatements {
-    let columns: Vec<(&str, &str, &str)> = written
+pub(super) fn statements(names: &Names, plan: &ObjectPlan) -> TrialStatements {
+    let columns: Vec<(&str, &str, &str)> = written(plan)
+        .map(|(_, column)| column)
         .zip(names.columns.iter().zip(&names.types))
         .map(|(column, (name, type_name))| (column.name.as_str(), name.as_str(), *type_name))
         .filter(|(column, ..)| {
@@ -81,6 +82,15 @@ pub(super) fn statements<'a>(
         refuse: Statement::new(format!(
             "UPDATE {STAGING} SET {KIND} = {} WHERE {READ} = ANY ($1)",
             Kind::Rejected.code()
+        )),
+        live: Statement::new(format!(
+            "SELECT s.{READ} FROM {STAGING} s WHERE {} ORDER BY 1",
+            is_one_of(&[Kind::Live])
+        )),
+        leave_out: Statement::new(format!(
+            "UPDATE {STAGING} s SET {KIND} = {} WHERE {} AND s.{READ} NOT BETWEEN $1 AND $2",
+            Kind::Rejected.code(),
+            is_one_of(&[Kind::Live])
         )),
     }
 }
