@@ -247,9 +247,10 @@ async fn touch<T: ObjectTable>(
     let now = context.clock.now();
     let frozen = is_frozen(&known.state);
     let checkpoint = &mut known.state.checkpoint;
-    let written = if frozen { Some(watermark) } else { checkpoint.watermark };
+    let stays = frozen && checkpoint.watermark <= Some(watermark);
+    let written = if stays { Some(watermark) } else { checkpoint.watermark };
     if watermark::is_touch_due(written, watermark, checkpoint.checked_at, now) {
-        if !frozen {
+        if !stays {
             checkpoint.watermark = Some(watermark);
         }
         checkpoint.checked_at = Some(now);

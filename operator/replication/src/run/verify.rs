@@ -17,12 +17,13 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use salesforce::Error as Salesforce;
 
 use super::{
     Context, Memory, incremental, linked,
     settle::{self, Segments},
+    watermark,
 };
 use crate::{
     Result,
@@ -68,10 +69,8 @@ impl Window {
     }
 }
 
-/// The beginning of its minute.
 fn minute(at: Timestamp) -> Timestamp {
-    let seconds = at.as_second().div_euclid(60).saturating_mul(60);
-    Timestamp::from_second(seconds).unwrap_or(Timestamp::MIN)
+    watermark::floor(at, Unit::Minute)
 }
 
 /// Where a Verify begins. What lies ahead of Salesforce's clock was verified by a clock that was wrong; when it went wrong
@@ -141,8 +140,13 @@ pub(crate) async fn run<T: ObjectTable>(
             break;
         }
         until = covered;
-        if !is_beyond && !incremental::is_frozen(state) {
-            checkpoint.verified_until = Some(until);
+        if !is_beyond {
+            // While a Refresh is under way it only comes back from ahead of the clock.
+            checkpoint.verified_until = if incremental::is_frozen(state) {
+                checkpoint.verified_until.min(Some(until))
+            } else {
+                Some(until)
+            };
         }
         if is_open {
             break;

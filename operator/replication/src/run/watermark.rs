@@ -34,7 +34,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 /// The watermark is written without rows when it has moved this far (design 6.3).
 const WRITTEN_AFTER: Duration = Duration::from_hours(1);
@@ -118,16 +118,14 @@ pub(crate) fn begin(
 /// The lower bound of a query for changes. Stamps have whole seconds, so it is cut down to one: a bound in the middle of
 /// a second would leave out rows that changed behind it.
 pub(crate) fn lower_bound(watermark: Timestamp, overlap: Duration) -> Timestamp {
-    let bound = watermark.checked_sub(overlap).unwrap_or(Timestamp::MIN);
-    // Only the very first second of the calendar has no whole second below it.
-    Timestamp::from_second(
-        bound
-            .as_nanosecond()
-            .div_euclid(1_000_000_000)
-            .try_into()
-            .unwrap_or(i64::MIN),
-    )
-    .unwrap_or(Timestamp::MIN)
+    floor(watermark.checked_sub(overlap).unwrap_or(Timestamp::MIN), Unit::Second)
+}
+
+/// Cut down to a whole unit.
+pub(crate) fn floor(at: Timestamp, unit: Unit) -> Timestamp {
+    let down = TimestampRound::new().smallest(unit).mode(RoundMode::Floor);
+    // Only the very first units of the calendar have none below them.
+    at.round(down).unwrap_or(Timestamp::MIN)
 }
 
 /// Rows with an older stamp are where the query of `query_start` has put them.

@@ -3,9 +3,13 @@
 use std::{fmt::Write as _, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use replication::progress::RunKind;
+use replication::{
+    progress::{Event, RunKind},
+    replicator::TickRequest,
+};
 use serde_json::json;
 use simulator::{Config, Rule, What};
+use tokio_util::sync::CancellationToken;
 
 use super::fixture::{Bench, good_kind, good_tick, query};
 
@@ -85,6 +89,48 @@ async fn an_incremental_by_a_clock_that_was_ahead_is_made_good_by_the_next() {
     good_tick(&mut session).await;
     assert_eq!(bench.column("contact", "surname", id), "By the right clock");
     bench.assert_equal(&session);
+}
+
+/// A Refresh that is under way keeps the watermark where it is, but not one of tomorrow.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_was_broken_off_does_not_keep_tomorrows_watermark() {
+    let mut bench = contacts(300).await;
+    bench.segment_rows = Some(100);
+    let mut session = bench.session().await;
+    good_tick(&mut session).await;
+    let day = SignedDuration::from_hours(24);
+    bench.control().advance_clock(day);
+    let mut session = bench.session().await;
+    good_tick(&mut session).await;
+    good_kind(&mut session, RunKind::Verify).await;
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    bench.recorder.at_each(move |_, event| {
+        if matches!(event, Event::Read(_)) {
+            stop.cancel();
+        }
+    });
+    let refresh = TickRequest {
+        kind: Some(RunKind::Refresh),
+        ..TickRequest::default()
+    };
+    let report = session.tick(&refresh, &cancel).await;
+    assert_eq!(report.runs[0].error.as_ref().unwrap().reason, "Cancelled");
+    bench.recorder.ignore();
+    let (watermark, verified) = (state(&bench, "watermark"), state(&bench, "verified_until"));
+
+    bench.control().advance_clock(-day);
+    bench.advance(30 * MINUTE);
+    let mut session = bench.session().await;
+    good_kind(&mut session, RunKind::Incremental).await;
+    assert!(
+        state(&bench, "watermark") < watermark,
+        "readers are not told of tomorrow"
+    );
+    good_kind(&mut session, RunKind::Verify).await;
+    assert!(state(&bench, "verified_until") < verified);
+    let listing = query(&bench.file(), "SELECT listing_kind FROM _replication_state");
+    assert_eq!(listing[0][0], "Refresh", "it is still to go on");
 }
 
 /// More changes than getUpdated tells at once: the window is halved, and the rest follows at once.
