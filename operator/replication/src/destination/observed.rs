@@ -258,12 +258,7 @@ impl<T: ObjectTable> ObjectTable for ObservedTable<T> {
     }
 
     async fn compare(&mut self, stretch: Stretch<'_>) -> Result<Differences> {
-        let listed = count(stretch.listed.len());
-        let differences = self.line.call(self.inner.compare(stretch)).await?;
-        let differ = count(differences.missing.len() + differences.differing.len());
-        let unchanged = listed.saturating_sub(differ);
-        self.line.observer.unchanged(&self.plan.object, unchanged);
-        Ok(differences)
+        self.line.call(self.inner.compare(stretch)).await
     }
 
     async fn surplus(&mut self, after: Option<&str>, limit: u32) -> Result<Vec<String>> {

@@ -112,10 +112,24 @@ pub(super) enum Outcome {
 
 /// How one call of a run ended.
 enum Performed {
-    Done(Memory, Vec<ColumnInUse>),
+    Done {
+        memory: Memory,
+        in_use: Vec<ColumnInUse>,
+        /// `None` where it built no indexes.
+        unbuilt: Option<Vec<UnbuiltIndex>>,
+    },
     /// A listing made room, and goes on by this rest.
     Yielded(Memory, Option<Rest>),
     /// Salesforce's log does not reach back so far: a Reconcile takes the place of this Verify.
+    Beyond(Memory),
+}
+
+/// Where a long run is.
+enum Stage {
+    Finished(Known),
+    /// See [`Performed`].
+    Yielded(Memory, Option<Rest>),
+    /// See [`Performed`].
     Beyond(Memory),
 }
 
@@ -435,13 +449,23 @@ impl<D: Destination> Taken<'_, D> {
     async fn first(&self, measure: &Measure, table: &mut D::Table, need: Need) -> Result<Known> {
         let performed = self.perform(measure, table, need, FIRST).await?;
         match performed {
-            Performed::Done(memory, _) => {
-                if self.turn.known.is_some() {
-                    return self.settle(table, memory, self.known_before(), measure).await;
+            Performed::Done {
+                memory,
+                in_use: _,
+                unbuilt,
+            } => {
+                if let Some(known) = self.turn.known.clone() {
+                    let unbuilt = unbuilt.unwrap_or_else(|| known.unbuilt.clone());
+                    return self
+                        .settle(table, memory, Some(Known { unbuilt, ..known }), measure)
+                        .await;
                 }
                 // The resource may name indexes that it did not name at the first load. After the rows, which must not
                 // wait for them.
-                let unbuilt = table.build_indexes().await?;
+                let unbuilt = match unbuilt {
+                    Some(unbuilt) => unbuilt,
+                    None => measure.tally.patiently(table.build_indexes()).await?,
+                };
                 // Columns that a Refresh of another process could not exchange: this one has to say so too. Where the plan
                 // has changed, its own Refresh will find out.
                 let in_use = match needs::change(&self.turn.plan, &memory.state) {
@@ -459,10 +483,6 @@ impl<D: Destination> Taken<'_, D> {
                 Err(Error::Internal("a first run ended as a long one".to_owned()))
             }
         }
-    }
-
-    fn known_before(&self) -> Option<Known> {
-        self.turn.known.clone()
     }
 
     /// What is known after a run.
@@ -526,40 +546,33 @@ impl<D: Destination> Taken<'_, D> {
                 Err(error) => break error,
             };
             measure.kind = need.kind();
-            let perform = async {
+            let work = async {
                 self.is_allowed(measure.kind).await?;
-                self.perform(&measure, table, need, begin.clone()).await
-            };
-            let performed = Box::pin(self.unless_stalled(&measure, perform)).await;
-            match performed {
-                Ok(Performed::Done(memory, in_use)) => {
-                    let mut former = known.clone();
-                    if measure.kind == RunKind::Refresh {
-                        former.in_use = in_use;
+                match self.perform(&measure, table, need, begin.clone()).await? {
+                    Performed::Done {
+                        memory,
+                        in_use,
+                        unbuilt: _,
+                    } => {
+                        let known = self.finish(&measure, table, memory, in_use, &known).await?;
+                        Ok(Stage::Finished(known))
                     }
-                    // Where there is no Incremental, indexes that the resource did not name before are nobody else's business.
-                    // What hindered one may be gone: a long value, a right.
-                    if self.turn.plan.stamp.is_none() && self.turn.known.is_none() || !former.unbuilt.is_empty() {
-                        match table.build_indexes().await {
-                            Ok(unbuilt) => former.unbuilt = unbuilt,
-                            Err(error) => break error,
-                        }
-                    }
-                    let settled = self.settle(table, memory, Some(former), &measure).await;
-                    match settled {
-                        Ok(known) => {
-                            self.end(&measure, Ok(known.clone()));
-                            return After::Done(Box::new(known), measure.kind);
-                        }
-                        Err(error) => break error,
-                    }
+                    Performed::Yielded(memory, rest) => Ok(Stage::Yielded(memory, rest)),
+                    Performed::Beyond(memory) => Ok(Stage::Beyond(memory)),
                 }
-                Ok(Performed::Beyond(memory)) => {
+            };
+            let stage = Box::pin(self.unless_stalled(&measure, work)).await;
+            match stage {
+                Ok(Stage::Finished(known)) => {
+                    self.end(&measure, Ok(known.clone()));
+                    return After::Done(Box::new(known), measure.kind);
+                }
+                Ok(Stage::Beyond(memory)) => {
                     known.memory = memory;
                     measure.kind = RunKind::Reconcile;
                     begin.beyond = true;
                 }
-                Ok(Performed::Yielded(memory, rest)) => {
+                Ok(Stage::Yielded(memory, rest)) => {
                     known.memory = memory;
                     begin.rest = rest;
                     if self.turn.outdated.load(Ordering::Relaxed) {
@@ -582,6 +595,35 @@ impl<D: Destination> Taken<'_, D> {
         after
     }
 
+    /// What follows the last segment of a long run.
+    async fn finish(
+        &self,
+        measure: &Measure,
+        table: &mut D::Table,
+        memory: Memory,
+        in_use: Vec<ColumnInUse>,
+        known: &Known,
+    ) -> Result<Known> {
+        let mut known = known.clone();
+        if measure.kind == RunKind::Refresh {
+            known.in_use = in_use;
+        }
+        let reads_all = matches!(measure.kind, RunKind::Reconcile | RunKind::Refresh);
+        // Where there is no Incremental, indexes that the resource did not name before are nobody else's business. What
+        // hindered one may be gone: a long value, a right.
+        if self.turn.plan.stamp.is_none() && self.turn.known.is_none() || reads_all && !known.unbuilt.is_empty() {
+            match measure.tally.patiently(table.build_indexes()).await {
+                Ok(unbuilt) => known.unbuilt = unbuilt,
+                // The run has done its own work, and says anyhow what is not built.
+                Err(error) if error.kind() == ErrorKind::Transient && !known.unbuilt.is_empty() => {
+                    tracing::warn!(object = %self.turn.plan.object, error = error.message(), "indexes are tried again later");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.settle(table, memory, Some(known), measure).await
+    }
+
     /// The Incremental that a listing made room for. Where it fails, the listing goes on another time.
     async fn incremental_between(&self, table: &mut D::Table, known: &Known) -> Option<Known> {
         let mut measure = self.shared.measure(RunKind::Incremental);
@@ -590,7 +632,11 @@ impl<D: Destination> Taken<'_, D> {
             self.is_allowed(RunKind::Incremental).await?;
             let need = needs::of(RunKind::Incremental, &self.turn.plan, &known.memory)?;
             match self.perform(&measure, table, need, FIRST).await? {
-                Performed::Done(memory, _) => self.settle(table, memory, Some(known.clone()), &measure).await,
+                Performed::Done {
+                    memory,
+                    in_use: _,
+                    unbuilt: _,
+                } => self.settle(table, memory, Some(known.clone()), &measure).await,
                 Performed::Yielded(..) | Performed::Beyond(_) => {
                     Err(Error::Internal("an Incremental ended as a long run".to_owned()))
                 }
@@ -611,6 +657,7 @@ impl<D: Destination> Taken<'_, D> {
             kind: measure.kind,
             feed: Feed::new(measure.client.clone(), &environment.budget, retries),
             clock: &environment.clock,
+            destination: environment.destination.as_ref(),
             observer: environment.observer.as_ref(),
             limits: Limits::new(environment.tuning.segment_rows.unwrap_or(segment_rows)),
             overlap: self.shared.overlap,
@@ -624,9 +671,20 @@ impl<D: Destination> Taken<'_, D> {
             ending: &environment.ending,
         };
         context.tell(&Event::Started);
-        let done = |memory| Performed::Done(memory, Vec::new());
+        let done = |memory| Performed::Done {
+            memory,
+            in_use: Vec::new(),
+            unbuilt: None,
+        };
         match need {
-            Need::Initial(state) => Box::pin(initial::run(&context, table, state.as_ref())).await.map(done),
+            Need::Initial(state) => {
+                let (memory, unbuilt) = Box::pin(initial::run(&context, table, state.as_ref())).await?;
+                Ok(Performed::Done {
+                    memory,
+                    in_use: Vec::new(),
+                    unbuilt: Some(unbuilt),
+                })
+            }
             Need::Incremental { memory, from } => Box::pin(incremental::run(&context, table, &memory, from))
                 .await
                 .map(done),
@@ -636,7 +694,11 @@ impl<D: Destination> Taken<'_, D> {
             }),
             Need::Listing { memory, kind } => Ok(
                 match Box::pin(listing::run(&context, table, &memory, kind, begin)).await? {
-                    Passed::Done { memory, in_use } => Performed::Done(*memory, in_use),
+                    Passed::Done { memory, in_use } => Performed::Done {
+                        memory: *memory,
+                        in_use,
+                        unbuilt: None,
+                    },
                     Passed::Yielded(memory, rest) => Performed::Yielded(*memory, rest),
                 },
             ),

@@ -28,9 +28,15 @@ use crate::{
 
 /// Loads the object, from its beginning or from where its state says.
 ///
+/// Gives what is known then, and the indexes that the database refuses.
+///
 /// # Errors
 /// Salesforce's and the destination's; what was committed stays and the next call goes on behind it.
-pub(crate) async fn run<T: ObjectTable>(context: &Context<'_>, table: &mut T, state: Option<&State>) -> Result<Memory> {
+pub(crate) async fn run<T: ObjectTable>(
+    context: &Context<'_>,
+    table: &mut T,
+    state: Option<&State>,
+) -> Result<(Memory, Vec<UnbuiltIndex>)> {
     let hash = &context.plan.hash.0;
     let begun = state.map(|state| &state.checkpoint);
     let mut checkpoint = begun
@@ -79,11 +85,7 @@ pub(crate) async fn run<T: ObjectTable>(context: &Context<'_>, table: &mut T, st
         }
         loaded => loaded?,
     }
-    for UnbuiltIndex { index, message } in table.build_indexes().await? {
-        // The run behind this one tries it again, and tells it.
-        let object = context.object();
-        tracing::warn!(%object, %index, message, "an index cannot be built");
-    }
+    let unbuilt = context.tally.patiently(table.build_indexes()).await?;
 
     let now = context.clock.now();
     let query_start = checkpoint.query_start;
@@ -108,7 +110,8 @@ pub(crate) async fn run<T: ObjectTable>(context: &Context<'_>, table: &mut T, st
     if !counts.is_empty() {
         context.committed(counts);
     }
-    super::remember(context, table, query_start, checkpoint.verified_until).await
+    let memory = super::remember(context, table, query_start, checkpoint.verified_until).await?;
+    Ok((memory, unbuilt))
 }
 
 /// Looks at Salesforce's clock, and at what is visible, before the first query (design 6.4): a transaction that is open now

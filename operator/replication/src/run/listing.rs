@@ -223,6 +223,9 @@ impl Pass<'_, '_> {
             let wanted = self
                 .compare(table, &listed, (after.as_deref(), until.as_deref()))
                 .await?;
+            let unchanged = listed.len().saturating_sub(wanted.len());
+            let unchanged = u64::try_from(unchanged).unwrap_or(u64::MAX);
+            context.destination.unchanged(context.object(), unchanged);
             drop(listed);
             let mut segments = Segments::new(context, table, Load::Overwrite);
             segments.settle(&self.checkpoint, &wanted).await?;

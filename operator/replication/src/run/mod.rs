@@ -21,7 +21,7 @@ use std::{
 };
 
 use futures_util::FutureExt as _;
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use salesforce::clock::SharedClock;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error, Result,
     batch::Batch,
-    destination::ObjectTable,
+    destination::{ObjectTable, observed::DestinationObserver},
     plan::{ObjectName, ObjectPlan},
     progress::{Drift, Event, Observer, RunKind},
     quota::Allowance,
@@ -56,6 +56,7 @@ pub(crate) struct Context<'run> {
     pub(crate) feed: Feed,
     pub(crate) clock: &'run SharedClock,
     pub(crate) observer: &'run dyn Observer,
+    pub(crate) destination: &'run dyn DestinationObserver,
     pub(crate) limits: segment::Limits,
     pub(crate) overlap: Duration,
     pub(crate) tally: &'run Tally,
@@ -181,6 +182,17 @@ pub(crate) struct Tally {
     missing: AtomicU64,
     differing: AtomicU64,
     surplus: AtomicU64,
+    /// Whether the run waits for the database, which may take as long as it needs.
+    patient: AtomicBool,
+}
+
+/// Work of the database that has no time limit.
+struct Patience<'tally>(&'tally AtomicBool);
+
+impl Drop for Patience<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 /// What is known of an object after a run that succeeded, carried to the next one.
@@ -298,15 +310,23 @@ impl Context<'_> {
             .call(|| client.server_now())
             .await
             .map_err(|error| self.explain(error))?;
-        let millis = now.as_nanosecond().div_euclid(1_000_000);
-        Ok(i64::try_from(millis)
-            .ok()
-            .and_then(|millis| Timestamp::from_millisecond(millis).ok())
-            .unwrap_or(now))
+        Ok(watermark::floor(now, Unit::Millisecond))
     }
 }
 
 impl Tally {
+    /// Waits for work of the database that has no time limit and shows no sign of life, as the making of an index.
+    pub(crate) async fn patiently<R>(&self, work: impl Future<Output = R>) -> R {
+        self.patient.store(true, Ordering::Relaxed);
+        let _patience = Patience(&self.patient);
+        work.await
+    }
+
+    /// Whether such work is under way.
+    pub(crate) fn is_patient(&self) -> bool {
+        self.patient.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn rows_read(&self) -> u64 {
         self.rows_read.load(Ordering::Relaxed)
     }

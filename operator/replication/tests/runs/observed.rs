@@ -113,6 +113,13 @@ async fn rows_that_need_no_write_are_told_and_segments_that_wrote() {
         299,
         "all that were listed are as they should be"
     );
+    let before = notebook.told();
+    good_kind(&mut session, RunKind::Refresh).await;
+    assert_eq!(
+        notebook.since(&before).2,
+        299 + 1,
+        "once, though they are written and compared, and what the Incremental behind it reads again"
+    );
     let told = notebook.told();
     assert_eq!((told.in_use, told.idle), (0, 0), "no connection is held between ticks");
 }

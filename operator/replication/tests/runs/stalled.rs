@@ -7,6 +7,7 @@ use serde_json::json;
 use simulator::{Config, Rule, What};
 
 use super::fixture::{Bench, good_tick, tick};
+use crate::postgres::fixture::Place;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_stands_still_is_given_up_and_begun_again() {
@@ -50,4 +51,57 @@ async fn a_run_that_stands_still_is_given_up_and_begun_again() {
     let runs = good_tick(&mut session).await;
     assert_eq!(runs[0].rows_written, 1);
     bench.assert_equal(&session);
+}
+
+/// An index takes as long as it takes: here somebody's transaction keeps it waiting.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_making_of_an_index_is_no_standstill() {
+    let place = Place::new().await;
+    let config = Config {
+        contacts: 50,
+        ..Config::default()
+    };
+    let object = json!({"name": "Contact", "mapping": "None", "fields": [{"source": "LastName", "column": "surname"}]});
+    let mut bench = Bench::start(config, json!([object])).await;
+    bench.schema = Some(place.schema.clone());
+    good_tick(&mut bench.session().await).await;
+    bench.objects[0]["indexes"] = json!([["surname"]]);
+    let mut session = bench.session().await;
+    place.server.query("BEGIN").await;
+    place.server.query("LOCK TABLE contact IN ROW EXCLUSIVE MODE").await;
+    let begun = bench.clock.monotonic();
+    let mut sleeps = bench.clock.long_sleeps();
+    let mut ticking = pin!(tick(&mut session));
+    let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))";
+    let building = async {
+        while place.server.value(waits).await == "0" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        report = &mut ticking => panic!("no index is made: {report:#?}"),
+        () = building => {}
+    }
+    let waiting = async {
+        loop {
+            tokio::select! {
+                report = &mut ticking => panic!("it was not waited for: {report:#?}"),
+                sleep = sleeps.changed() => {
+                    sleep.unwrap();
+                    if bench.clock.monotonic().saturating_sub(begun) > Duration::from_hours(5) {
+                        return;
+                    }
+                    bench.clock.advance(Duration::from_mins(10));
+                }
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), waiting)
+        .await
+        .expect("time passes");
+    place.server.query("COMMIT").await;
+    let report = ticking.await;
+    assert!(report.succeeded(), "{report:#?}");
+    let valid = "SELECT count(*) FROM pg_indexes WHERE schemaname = current_schema AND indexdef LIKE '%(surname)%'";
+    assert_eq!(place.server.value(valid).await, "1");
 }
