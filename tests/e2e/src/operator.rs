@@ -229,6 +229,13 @@ impl Site {
         self.plane.admin().apply(&self.documents().join("\n---\n")).await;
     }
 
+    /// Starts an operator with no flags but those of the namespace, and applies the resource.
+    pub async fn begin(&self) -> Operator {
+        let operator = self.operator(&[]).await;
+        self.apply().await;
+        operator
+    }
+
     /// Applies the Secrets alone.
     pub async fn secrets_only(&self) {
         let mut documents = self.documents();

@@ -3,7 +3,7 @@
 use e2e::{
     binary::until,
     gate::{Answer, Gate},
-    operator::{Operator, Site},
+    operator::Site,
 };
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -79,8 +79,7 @@ async fn a_resource_that_somebody_changed_between_read_and_write_is_read_again()
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_somebody_changed_between_read_and_write_is_read_again_and_kept() {
     let (site, gate) = gated("lease-conflict").await;
-    let operator: Operator = site.operator(&[]).await;
-    site.apply().await;
+    let operator = site.begin().await;
     ready(&site).await;
     let leases: kube::Api<k8s_openapi::api::coordination::v1::Lease> =
         kube::Api::namespaced(site.plane.client(), &site.namespace);

@@ -13,8 +13,7 @@ use super::{count, site};
 #[tokio::test(flavor = "multi_thread")]
 async fn an_org_that_is_down_is_told_and_noticed_when_it_is_back() {
     let site = site("down").await;
-    let _operator = site.operator(&[]).await;
-    site.apply().await;
+    let _operator = site.begin().await;
     site.until_condition("Ready", "True/UpToDate").await;
     let down = What::Http {
         status: 503,
@@ -38,8 +37,7 @@ async fn an_operator_that_is_killed_in_a_first_load_goes_on_at_its_checkpoint() 
     let mut config = super::small_org();
     config.contacts = 6000;
     let site = Box::pin(e2e::operator::Site::new("killed", config, &["{name: Contact}"])).await;
-    let operator = site.operator(&[]).await;
-    site.apply().await;
+    let operator = site.begin().await;
     site.until("rows are read", |status| {
         status
             .objects
@@ -60,8 +58,7 @@ async fn a_second_signal_ends_the_operator_at_once() {
     let site = site("twice").await;
     let hanging = Rule::at("query", What::Hang).times(u64::MAX);
     site.stage.org.add_rule(hanging);
-    let operator = site.operator(&[]).await;
-    site.apply().await;
+    let operator = site.begin().await;
     until("a run hangs", async || site.stage.org.counters().of("query") > 0).await;
     operator.signal("TERM").await;
     until("it waits for the run", async || operator.log().contains("no new runs")).await;

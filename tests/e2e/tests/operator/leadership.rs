@@ -8,8 +8,7 @@ use super::{count, site};
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rolling_restart_hands_the_lease_over_at_once() {
     let site = site("rolling").await;
-    let first = site.operator(&[]).await;
-    site.apply().await;
+    let first = site.begin().await;
     site.until_condition("Ready", "True/UpToDate").await;
     let second = site.operator(&[]).await;
     until("the standby is ready", async || second.get("/readyz").await.0 == 200).await;
@@ -33,8 +32,7 @@ async fn a_rolling_restart_hands_the_lease_over_at_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_that_was_stopped_and_continued_writes_nothing_and_ends() {
     let site = site("stalled").await;
-    let first = site.operator(&[]).await;
-    site.apply().await;
+    let first = site.begin().await;
     site.until_condition("Ready", "True/UpToDate").await;
     let second = site.operator(&[]).await;
     first.signal("STOP").await;

@@ -9,8 +9,7 @@ use super::{count, site};
 #[tokio::test(flavor = "multi_thread")]
 async fn from_apply_to_rows_and_a_change_in_the_org_to_a_changed_row() {
     let site = site("life").await;
-    let operator = site.operator(&[]).await;
-    site.apply().await;
+    let operator = site.begin().await;
     let status = site.until_condition("Ready", "True/UpToDate").await;
     assert_eq!(status.objects_ready.as_deref(), Some("2/2"));
     assert_eq!(status.observed_generation, Some(1));
@@ -81,8 +80,7 @@ async fn from_apply_to_rows_and_a_change_in_the_org_to_a_changed_row() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_scrape_tells_what_the_database_does_and_which_rows_needed_no_write() {
     let site = site("scrape").await;
-    let operator = site.operator(&[]).await;
-    site.apply().await;
+    let operator = site.begin().await;
     site.until_condition("Ready", "True/UpToDate").await;
     let skipped = r#"salesforce_replicator_object_rows_total{object="Contact",operation="skipped""#;
     assert_eq!(operator.metric(skipped).await, Some(0.0));
@@ -114,8 +112,7 @@ async fn a_scrape_tells_what_the_database_does_and_which_rows_needed_no_write() 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_interval_brings_a_change_by_itself() {
     let site = site("interval").await;
-    let _operator = site.operator(&[]).await;
-    site.apply().await;
+    let _operator = site.begin().await;
     let first = site.until_condition("Ready", "True/UpToDate").await;
     let id = site.stage.org.id("Account", 0).unwrap();
     site.stage.org.update("Account", &id, &[("Name", "Seeblick")]).unwrap();
@@ -139,8 +136,7 @@ async fn the_interval_brings_a_change_by_itself() {
 async fn a_suspended_resource_runs_nothing_until_it_is_resumed() {
     let mut site = site("suspended").await;
     site.stage.resource.more += "  suspend: true\n";
-    let _operator = site.operator(&[]).await;
-    site.apply().await;
+    let _operator = site.begin().await;
     site.until_condition("Suspended", "True/Active").await;
     assert_eq!(site.stage.org.counters().of("login"), 0);
     // A value that is set meanwhile waits.
@@ -162,8 +158,7 @@ async fn a_suspended_resource_runs_nothing_until_it_is_resumed() {
 async fn what_is_wrong_with_a_spec_is_said_and_mended_by_a_change() {
     let mut site = site("invalid").await;
     site.stage.resource.more = "  trigger: {schedule: '61 * * * *'}\n".to_owned();
-    let _operator = site.operator(&[]).await;
-    site.apply().await;
+    let _operator = site.begin().await;
     let status = site.until_condition("Ready", "False/InvalidSchedule").await;
     assert_eq!(status.observed_generation, Some(1));
     site.patch(json!({"spec": {"trigger": {"schedule": "0 3 * * *"}}}))
@@ -176,8 +171,7 @@ async fn what_is_wrong_with_a_spec_is_said_and_mended_by_a_change() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_is_taken_off_keeps_its_table_and_a_new_one_is_loaded() {
     let site = site("objects").await;
-    let _operator = site.operator(&[]).await;
-    site.apply().await;
+    let _operator = site.begin().await;
     site.until_condition("Ready", "True/UpToDate").await;
     site.patch(json!({"spec": {"objects": [{"name": "Contact"}, {"name": "User"}]}}))
         .await;
@@ -196,8 +190,7 @@ async fn an_object_that_is_taken_off_keeps_its_table_and_a_new_one_is_loaded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn held_deletes_wait_for_the_annotation_with_their_token() {
     let site = site("guard").await;
-    let _operator = site.operator(&[]).await;
-    site.apply().await;
+    let _operator = site.begin().await;
     site.until_condition("Ready", "True/UpToDate").await;
     for number in 0..150 {
         let id = site.stage.org.id("Contact", number).unwrap();
@@ -218,8 +211,7 @@ async fn held_deletes_wait_for_the_annotation_with_their_token() {
 #[tokio::test(flavor = "multi_thread")]
 async fn another_replicators_tables_are_taken_over_only_by_the_annotation() {
     let mut site = site("adopt").await;
-    let _operator = site.operator(&[]).await;
-    site.apply().await;
+    let _operator = site.begin().await;
     site.until_condition("Ready", "True/UpToDate").await;
     site.api()
         .delete("crm", &kube::api::DeleteParams::default())
@@ -265,8 +257,7 @@ async fn another_replicators_tables_are_taken_over_only_by_the_annotation() {
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_stay_or_go_with_the_resource_as_the_policy_says() {
     let site = site("deletion").await;
-    let operator = site.operator(&[]).await;
-    site.apply().await;
+    let operator = site.begin().await;
     site.until_condition("Ready", "True/UpToDate").await;
     assert_eq!(site.resource().await.metadata.finalizers, None);
     site.api()
@@ -299,8 +290,7 @@ async fn tables_stay_or_go_with_the_resource_as_the_policy_says() {
 async fn a_status_that_somebody_wiped_is_written_again_and_then_left_alone() {
     let mut site = site("wiped").await;
     site.stage.resource.more = "  trigger: {interval: 24h}\n".to_owned();
-    let operator = site.operator(&[]).await;
-    site.apply().await;
+    let operator = site.begin().await;
     let before = site.until_condition("Ready", "True/UpToDate").await;
     let emptied = kube::api::Patch::Merge(json!({"status": null}));
     let params = kube::api::PatchParams::default();
@@ -326,8 +316,7 @@ async fn a_status_that_somebody_wiped_is_written_again_and_then_left_alone() {
 async fn a_resource_whose_database_is_gone_for_good_is_let_go_by_the_annotation() {
     let mut site = site("skip").await;
     site.stage.resource.more += "  deletionPolicy: Delete\n";
-    let _operator = site.operator(&[]).await;
-    site.apply().await;
+    let _operator = site.begin().await;
     site.until_condition("Ready", "True/UpToDate").await;
     site.set_secret("database", json!({"url": "postgres://nobody:x@127.0.0.1:1/nothing"}))
         .await;

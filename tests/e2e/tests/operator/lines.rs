@@ -19,8 +19,7 @@ async fn a_database_that_is_away_is_told_and_noticed_when_it_is_back() {
     let line = Line::to(&format!("{}:{}", url.host_str().unwrap(), url.port().unwrap_or(5432))).await;
     url.set_host(Some("127.0.0.1")).unwrap();
     url.set_port(Some(line.address().port())).unwrap();
-    let _operator = site.operator(&[]).await;
-    site.apply().await;
+    let _operator = site.begin().await;
     site.set_secret("database", json!({"url": url.as_str()})).await;
     site.until_condition("Ready", "True/UpToDate").await;
     line.cut();
@@ -36,8 +35,7 @@ async fn a_database_that_is_away_is_told_and_noticed_when_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quota_that_is_used_up_is_told_with_the_time_of_the_next_try() {
     let site = site("quota").await;
-    let _operator = site.operator(&[]).await;
-    site.apply().await;
+    let _operator = site.begin().await;
     let status = site.until_condition("Ready", "True/UpToDate").await;
     let limit = status.api_usage.unwrap().limit;
     site.stage.org.set_usage(u64::try_from(limit).unwrap());

@@ -18,8 +18,7 @@ use super::site;
 async fn no_request_is_denied_and_a_resource_at_rest_causes_no_write() {
     let mut site = site("rights").await;
     site.stage.resource.more = "  trigger: {schedule: '0 3 1 1 *'}\n".to_owned();
-    let operator = site.operator(&[]).await;
-    site.apply().await;
+    let operator = site.begin().await;
     site.until_condition("Ready", "True/UpToDate").await;
     site.until_condition("Synchronizing", "False/WaitingForSchedule").await;
     let passes = "salesforce_replicator_reconciliations_total{outcome=\"success\"}";
@@ -83,8 +82,7 @@ fn asked(request: &Request) -> String {
 async fn over_a_life_each_right_that_is_shipped_is_used_and_no_request_is_denied() {
     let mut site = site("lifelong").await;
     site.stage.resource.more += "  deletionPolicy: Delete\n";
-    let operator = site.operator(&[]).await;
-    site.apply().await;
+    let operator = site.begin().await;
     site.until_condition("Ready", "True/UpToDate").await;
     site.patch(json!({"spec": {"suspend": true}})).await;
     site.until_condition("Suspended", "True/Active").await;

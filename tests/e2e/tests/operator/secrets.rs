@@ -9,8 +9,7 @@ use super::site;
 #[tokio::test(flavor = "multi_thread")]
 async fn a_secret_that_comes_late_is_named_until_it_is_there() {
     let site = site("late").await;
-    let _operator = site.operator(&[]).await;
-    site.apply().await;
+    let _operator = site.begin().await;
     site.until_condition("Ready", "True/UpToDate").await;
     site.secrets()
         .delete("database", &DeleteParams::default())
@@ -29,8 +28,7 @@ async fn a_secret_that_comes_late_is_named_until_it_is_there() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_missing_is_named() {
     let site = site("key").await;
-    let _operator = site.operator(&[]).await;
-    site.apply().await;
+    let _operator = site.begin().await;
     site.until_condition("Ready", "True/UpToDate").await;
     let without =
         Patch::Json::<()>(serde_json::from_value(json!([{"op": "remove", "path": "/data/password"}])).unwrap());
@@ -54,8 +52,7 @@ async fn a_key_that_is_missing_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rotation_is_taken_up_at_once_and_a_wrong_password_is_tried_once() {
     let site = site("rotated").await;
-    let operator = site.operator(&[]).await;
-    site.apply().await;
+    let operator = site.begin().await;
     site.until_condition("Ready", "True/UpToDate").await;
     let before = site.stage.org.counters().of("login");
     site.set_secret("salesforce", json!({"password": "wrong"})).await;
