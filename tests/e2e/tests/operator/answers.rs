@@ -145,7 +145,7 @@ async fn a_watch_that_is_cut_in_mid_object_and_whose_history_is_gone_begins_anew
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_api_server_that_is_too_busy_is_asked_again_when_it_says_so() {
+async fn an_api_server_that_is_too_busy_is_asked_again_and_the_status_comes() {
     let (site, gate) = gated("busy").await;
     let operator = site.operator(&["--no-leader-election"]).await;
     let busy = || Answer::failure(429, "TooManyRequests").retry_after(1);

@@ -299,8 +299,11 @@ async fn a_status_that_somebody_wiped_is_written_again_and_then_left_alone() {
     assert_eq!(after.last_run, before.last_run);
     assert_eq!(after.instance_url, before.instance_url);
     let passes = "salesforce_replicator_reconciliations_total{outcome=\"success\"}";
-    let patches = "salesforce_replicator_status_patches_total";
-    let written = operator.metric(patches).await;
+    let patches = format!(
+        "salesforce_replicator_status_patches_total{{replicator=\"crm\",replicator_namespace=\"{}\",result=\"success\"}}",
+        site.namespace
+    );
+    let written = operator.metric(&patches).await.unwrap();
     let so_far = operator.metric(passes).await.unwrap();
     // Another pass, and nothing to write.
     site.patch(json!({"metadata": {"annotations": {"example.com/note": "1"}}}))
@@ -309,7 +312,7 @@ async fn a_status_that_somebody_wiped_is_written_again_and_then_left_alone() {
         operator.metric(passes).await.unwrap() > so_far
     })
     .await;
-    assert_eq!(operator.metric(patches).await, written);
+    assert_eq!(operator.metric(&patches).await, Some(written));
 }
 
 #[tokio::test(flavor = "multi_thread")]
