@@ -23,6 +23,7 @@ pub mod helm;
 pub mod line;
 pub mod operator;
 pub mod prometheus;
+pub mod proxy;
 pub mod replica;
 pub mod resource;
 pub mod scramble;

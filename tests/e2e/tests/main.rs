@@ -33,6 +33,8 @@ mod operator;
 #[cfg(test)]
 mod plugin;
 #[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod readers;
 #[cfg(test)]
 mod salesforce_faults;

@@ -15,6 +15,8 @@ pub struct Config {
     pub address: IpAddr,
     /// Port that is listened on; 0 lets the machine choose one.
     pub port: u16,
+    /// Something before it terminates TLS: the URLs that it tells of itself begin with https.
+    pub behind_tls: bool,
     /// The same seed gives the same rows.
     pub seed: u64,
     /// Rows of Contact.
@@ -89,6 +91,7 @@ impl Default for Config {
         Self {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
+            behind_tls: false,
             seed: 1,
             contacts: 1_000,
             accounts: 200,

@@ -1,6 +1,7 @@
 //! The way to the API server, and changes that lose nobody else's.
 
 use crds::SalesforceReplicator;
+use hyper_util::client::proxy::matcher::Matcher;
 use kube::{
     Api, Client, Config, ResourceExt,
     api::{ListParams, Patch, PatchParams},
@@ -27,6 +28,19 @@ pub(crate) enum Change {
     Annotation(&'static str, String),
 }
 
+/// kube takes the proxy of the environment for every server, where kubectl leaves out those of `NO_PROXY`. One that the
+/// kubeconfig names is for its server.
+fn keep_proxy_where_it_is_for_the_server(config: &mut Config) {
+    let of_environment = ["HTTPS_PROXY", "https_proxy"]
+        .iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|value| !value.is_empty());
+    let is_of_environment = of_environment.is_some_and(|value| value.parse().ok() == config.proxy_url);
+    if is_of_environment && Matcher::from_env().intercept(&config.cluster_url).is_none() {
+        config.proxy_url = None;
+    }
+}
+
 /// An API server and a namespace.
 #[derive(Clone)]
 pub(crate) struct Cluster {
@@ -50,7 +64,7 @@ impl Cluster {
             context: context.clone(),
             ..KubeConfigOptions::default()
         };
-        let config = match (kubeconfig, context) {
+        let mut config = match (kubeconfig, context) {
             (Some(file), _) => {
                 let kubeconfig = Kubeconfig::read_from(file).map_err(|error| unusable(&error))?;
                 Config::from_custom_kubeconfig(kubeconfig, &options)
@@ -62,6 +76,7 @@ impl Cluster {
                 .map_err(|error| unusable(&error))?,
             (None, None) => Config::infer().await.map_err(|error| unusable(&error))?,
         };
+        keep_proxy_where_it_is_for_the_server(&mut config);
         let mut flags = String::new();
         for (flag, value) in [
             (" -n ", namespace.clone()),

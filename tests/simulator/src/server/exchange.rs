@@ -125,7 +125,7 @@ async fn partner(
             Inbound {
                 body: Vec::new(),
                 sent: 0,
-                origin: String::new(),
+                host: String::new(),
                 accept_encoding: None,
             },
             Err(fault),
@@ -157,7 +157,8 @@ async fn partner(
         return Ok(response);
     }
     let task_org = Arc::clone(&org);
-    let origin = inbound.origin.clone();
+    let scheme = if org.behind_tls { "https" } else { "http" };
+    let origin = format!("{scheme}://{}", inbound.host);
     // A page is built, and a table may be scanned: work for a thread that may block.
     let answered = tokio::task::spawn_blocking(move || {
         let answer = soap::answer(&task_org, &version, &origin, &inbound.body, &request);
@@ -172,7 +173,7 @@ async fn partner(
             let inbound = Inbound {
                 body: Vec::new(),
                 sent: 0,
-                origin: String::new(),
+                host: String::new(),
                 accept_encoding: None,
             };
             let fault = Fault::new("UNKNOWN_EXCEPTION", "An unexpected error occurred.");

@@ -22,8 +22,8 @@ pub(crate) struct Inbound {
     pub(crate) body: Vec<u8>,
     /// Bytes as they were sent.
     pub(crate) sent: u64,
-    /// `http://host:port`, as the caller named us.
-    pub(crate) origin: String,
+    /// `host:port`, as the caller named us.
+    pub(crate) host: String,
     /// `Accept-Encoding`
     pub(crate) accept_encoding: Option<String>,
 }
@@ -72,7 +72,7 @@ pub(crate) async fn read(request: Request<Incoming>) -> Result<Inbound, Fault> {
     Ok(Inbound {
         body,
         sent: length,
-        origin: format!("http://{host}"),
+        host,
         accept_encoding: header_text(&head.headers, &header::ACCEPT_ENCODING),
     })
 }
