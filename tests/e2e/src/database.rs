@@ -44,21 +44,11 @@ impl Database {
     /// # Panics
     /// Where no server is at hand.
     pub async fn postgres_alone(name: &str) -> Self {
-        let server = std::env::var(POSTGRES).unwrap_or_else(|_| {
-            panic!("{POSTGRES} is not set: run the tests by `make test-rust` or `scripts/with-postgres`")
-        });
         let name = format!("{name}_{}", std::process::id()).to_lowercase();
-        let mut admin = sqlx::PgConnection::connect(&server).await.expect("the server answers");
-        for statement in [
-            format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
-            format!("CREATE DATABASE {name}"),
-        ] {
-            sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
-                .execute(&mut admin)
-                .await
-                .expect("a superuser may do that");
-        }
-        let mut url = url::Url::parse(&server).expect("a URL");
+        let mut admin = admin().await;
+        run(&mut admin, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await;
+        run(&mut admin, format!("CREATE DATABASE {name}")).await;
+        let mut url = url::Url::parse(&server()).expect("a URL");
         url.set_path(&name);
         Self::Postgres { url: url.into() }
     }
@@ -67,6 +57,41 @@ impl Database {
     pub fn sqlite(folder: &Path) -> Self {
         Self::Sqlite {
             file: folder.join("replica.db"),
+        }
+    }
+
+    /// A copy under another name. Whoever is connected to a PostgreSQL database is thrown out.
+    ///
+    /// # Panics
+    /// Where it cannot be copied.
+    pub async fn copy(&self, name: &str) -> Self {
+        match self {
+            Self::Postgres { url } => {
+                let mut copied = url::Url::parse(url).expect("a URL");
+                let source = copied.path().trim_start_matches('/').to_owned();
+                let name = format!("{name}_{}", std::process::id()).to_lowercase();
+                copied.set_path(&name);
+                let mut admin = admin().await;
+                for statement in [
+                    format!("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{source}'"),
+                    format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
+                    format!("CREATE DATABASE {name} TEMPLATE {source}"),
+                ] {
+                    run(&mut admin, statement).await;
+                }
+                Self::Postgres { url: copied.into() }
+            }
+            Self::Sqlite { file } => {
+                let copied = file.with_file_name(format!("{name}.db"));
+                for end in ["", "-wal", "-shm"] {
+                    let mut old = copied.clone().into_os_string();
+                    old.push(end);
+                    // There may be none.
+                    std::fs::remove_file(old).ok();
+                }
+                self.execute(&format!("VACUUM INTO '{}'", copied.display())).await;
+                Self::Sqlite { file: copied }
+            }
         }
     }
 
@@ -135,6 +160,26 @@ impl Database {
             }
         }
     }
+}
+
+/// The URL of a superuser of the test server.
+fn server() -> String {
+    std::env::var(POSTGRES).unwrap_or_else(|_| {
+        panic!("{POSTGRES} is not set: run the tests by `make test-rust` or `scripts/with-postgres`")
+    })
+}
+
+async fn admin() -> sqlx::PgConnection {
+    sqlx::PgConnection::connect(&server())
+        .await
+        .expect("the server answers")
+}
+
+async fn run(admin: &mut sqlx::PgConnection, statement: String) {
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+        .execute(admin)
+        .await
+        .expect("a superuser may do that");
 }
 
 async fn query_postgres(url: &str, statement: &str) -> Vec<Vec<Cell>> {

@@ -25,7 +25,7 @@ pub enum Depth {
 }
 
 /// What is known of a table beside the plan and the org.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Known {
     /// Which records it is to hold; all of these have to be met.
     pub meets: Vec<Meets>,

@@ -70,6 +70,10 @@ pub(crate) struct Life {
     tame: bool,
     shaper: Shaper,
     known: BTreeMap<&'static str, Known>,
+    /// A copy of the database, and what was known of its tables when it was made.
+    backup: Option<(Database, BTreeMap<&'static str, Known>)>,
+    /// How many copies there were: what a process that ended has not finished must not meet a new one.
+    copies: u32,
 }
 
 /// How a tick is asked for.
@@ -129,6 +133,8 @@ impl Life {
             session: None,
             running: false,
             tame,
+            backup: None,
+            copies: 0,
         };
         life.story.tell(format!("{:#?}", life.resource));
         for _ in 0..life.rng.u32(1..=3) {
@@ -166,7 +172,14 @@ impl Life {
                 self.scramble().look_again();
             }
             88..91 if !self.tame => self.shaper.permit(&mut self.rng, &self.resource),
-            84..93 => self.crash(),
+            84..93 => {
+                self.crash();
+                match self.rng.u32(..6) {
+                    0..3 if self.backup.is_none() => self.back_up().await,
+                    0..2 => self.put_back(),
+                    _ => {}
+                }
+            }
             93..95 => drop(self.replan().await),
             95 => self.scramble().vary_settings(),
             _ => {
@@ -192,6 +205,29 @@ impl Life {
         self.story.tell("the process ends");
         self.session = None;
         self.running = false;
+    }
+
+    /// Copies the database, between two processes.
+    async fn back_up(&mut self) {
+        self.story.tell("the database is copied");
+        self.copies += 1;
+        let copy = self.database.copy(&format!("chaos_copy_{}", self.copies)).await;
+        self.backup = Some((copy, self.known.clone()));
+    }
+
+    /// Goes on in the copy, as who has lost a database and put its backup back.
+    fn put_back(&mut self) {
+        let Some((backup, mut known)) = self.backup.take() else {
+            return;
+        };
+        self.story.tell("the copy takes the place of the database");
+        self.database = backup;
+        for (object, known) in &mut known {
+            known
+                .unstamped
+                .append(&mut self.known.get_mut(object).unwrap().unstamped);
+        }
+        self.known = known;
     }
 
     /// Lets time pass on some of the clocks.
@@ -389,8 +425,11 @@ impl Life {
         self.good_tick(RunKind::Refresh).await;
         self.good_tick(RunKind::Reconcile).await;
         self.compare(Depth::Everything).await;
-        for known in self.known.values_mut() {
-            known.unstamped.clear();
+        for (object, known) in &mut self.known {
+            let mut unstamped = std::mem::take(&mut known.unstamped);
+            if let Some((_, kept)) = &mut self.backup {
+                kept.get_mut(object).unwrap().unstamped.append(&mut unstamped);
+            }
         }
         self.nothing_is_left().await;
         for kind in KINDS {
