@@ -13,7 +13,11 @@ use replication::{
 };
 use salesforce::ErrorKind;
 
-use super::fixture::{GUARD, Place, batch, checkpoint, merge, now, open, plan};
+use super::fixture::{GUARD, Place, batch, checkpoint, merge, noise, now, open, plan};
+
+/// An index of somebody over more than the plan's.
+const WIDER_INDEX: &str = "CREATE INDEX mine ON contact \
+     ((spelled || md5('a' || spelled) || md5('b' || spelled) || md5('c' || spelled) || md5('d' || spelled)))";
 
 /// A table whose sessions bear the name of the schema, so that they can be found.
 async fn named_table(place: &Place) -> PostgresTable {
@@ -225,20 +229,38 @@ async fn what_somebody_has_put_on_a_table_is_named_with_its_remedy() {
     }
 }
 
+/// Each is found, though they are many, and each of the others is in the table once.
+#[tokio::test]
+async fn many_rows_that_a_table_refuses_are_rejected() {
+    let plan = plan(&[]);
+    let place = Place::new().await;
+    let mut table = named_table(&place).await;
+    place.server.query(WIDER_INDEX).await;
+    let texts: Vec<String> = (0..3_000_u32)
+        .map(|n| if n % 10 == 3 { noise(n) } else { format!("short {n}") })
+        .collect();
+    let values: Vec<[&str; 1]> = texts.iter().map(|text| [text.as_str()]).collect();
+    let rows: Vec<&[&str]> = values.iter().map(<[&str; 1]>::as_slice).collect();
+    let counts = merge(&mut table, batch(&plan, &rows)).await.unwrap();
+    assert_eq!((counts.inserted, counts.updated, counts.rejected), (2_700, 0, 300));
+    let whole = "SELECT count(*) FROM contact WHERE spelled LIKE 'short %'";
+    assert_eq!(place.server.value(whole).await, "2700");
+    let told = "SELECT count(*) FROM _rejected_row WHERE column_name = '*'";
+    assert_eq!(place.server.value(told).await, "300");
+    // The staging table is as it was, and the next segment as any other.
+    let counts = merge(&mut table, batch(&plan, &rows)).await.unwrap();
+    assert_eq!((counts.inserted, counts.updated, counts.rejected), (0, 0, 300));
+}
+
 /// A first load does not look for the row.
 #[tokio::test]
 async fn an_index_of_somebody_that_a_first_load_does_not_fit_is_named() {
     let plan = plan(&[]);
-    // The plan's own index takes it, and one that has more does not.
-    let noise = (0..325_u32).fold("marked-value".to_owned(), |noise, n| {
-        format!("{noise}{:08x}", n.wrapping_mul(2_654_435_761))
-    });
     let place = Place::new().await;
     let mut table = named_table(&place).await;
-    let index = "CREATE INDEX mine ON contact ((spelled || md5('a' || spelled) || md5('b' || spelled) || md5('c' || spelled) || \
-                 md5('d' || spelled)))";
-    place.server.query(index).await;
-    let error = load(&mut table, batch(&plan, &[&["1"], &[&noise]])).await.unwrap_err();
+    place.server.query(WIDER_INDEX).await;
+    let long = format!("marked-value{}", noise(0));
+    let error = load(&mut table, batch(&plan, &[&["1"], &[&long]])).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Fatal);
     let everything = format!("{error:?} {:?} {}", std::error::Error::source(&error), error.message());
     let words = ["index \"mine\"", "drop it"];

@@ -176,3 +176,11 @@ pub(crate) async fn merge(table: &mut PostgresTable, batch: Batch) -> Result<Cou
         .commit(&checkpoint(), Deletions::Apply(GUARD), StateWrite::WithRows, now())
         .await
 }
+
+/// Text of 2600 characters that cannot be compressed, another for each seed: the plan's index takes it alone, and no index takes
+/// it with more.
+pub(crate) fn noise(seed: u32) -> String {
+    (0..325_u32).fold(String::new(), |noise, n| {
+        format!("{noise}{:08x}", (n + seed * 325).wrapping_mul(2_654_435_761))
+    })
+}

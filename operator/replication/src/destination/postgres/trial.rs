@@ -4,7 +4,8 @@
 //! a bound is tried before (see `bounds`); what the table has beside the plan, kept columns or somebody's index, shows only when
 //! rows are merged into it.
 //!
-//! **Rows that the table refuses** are found in halves of the segment, merged and taken back, until they are alone.
+//! **Rows that the table refuses** are found by merging halves of the segment, and halves of a half that is refused, until they
+//! are alone. What was taken stays, so each level of halves writes each row once at most.
 //!
 //! **Values of an index** are tried in a temporary table that has the plan's indexes and nothing else, which works also where
 //! the object's table has none yet, as in a first load. All of a segment are tried at once; where that fails, in halves, until
@@ -22,7 +23,7 @@ use super::{
     load::{Copy, Ended},
     merge,
     rejected::Rejections,
-    statement::MergeSql,
+    statement::{MergeSql, Statement},
 };
 use crate::{Error, Result, state::Counts, value::Problem};
 
@@ -69,6 +70,7 @@ pub(super) async fn merge(
     rejections: &mut Rejections,
 ) -> Result<Counts> {
     let (database, doing) = (&context.database, Doing::Merging(context.table()));
+    // It ends with the transaction: nearly all segments are taken as a whole.
     database.simple(doing, session, "SAVEPOINT whole").await?;
     if let Some(counts) = merge::merge(context, session, sql).await? {
         return Ok(counts);
@@ -77,45 +79,53 @@ pub(super) async fn merge(
     let statements = &context.statements.trial;
     let query = sqlx::query_scalar(statements.live.sql()).fetch_all(&mut session.connection);
     let orders: Vec<i64> = database.within(doing, query).await?;
-    let mut refused = Vec::new();
+    simple(context, session, &statements.index_staging).await?;
+    let (mut counts, mut refused) = (Counts::default(), Vec::new());
     let mut untried: Vec<&[i64]> = vec![&orders];
     while let Some(part) = untried.pop() {
         let ([first, ..], [.., last]) = (part, part) else {
             continue;
         };
-        // The whole was tried above.
-        if part.len() < orders.len() && merges(context, session, sql, (*first, *last)).await? {
-            continue;
-        }
-        if first == last {
-            refused.push(*first);
+        let merged = if part.len() < orders.len() {
+            merge_part(context, session, &sql.of_part(*first, *last)).await?
         } else {
-            let (first, second) = part.split_at(part.len() / 2);
-            untried.extend([second, first]);
+            None
+        };
+        match merged {
+            Some(merged) => counts += merged,
+            None if first == last => refused.push(*first),
+            None => {
+                let (first, second) = part.split_at(part.len() / 2);
+                untried.extend([second, first]);
+            }
         }
     }
+    simple(context, session, &statements.drop_staging_index).await?;
     for order in &refused {
         rejections.push(*order, ALL_COLUMNS, TOO_LONG_FOR_TABLE);
     }
     refuse(context, session, refused).await?;
-    merge::merge(context, session, sql)
-        .await?
-        .ok_or_else(|| Error::Internal("rows that a table takes in parts are refused as a whole".to_owned()))
+    Ok(counts)
 }
 
-/// Whether the table takes all live rows of these places in the order of reading.
-async fn merges(context: &Context, session: &mut Session, sql: &MergeSql, (first, last): (i64, i64)) -> Result<bool> {
+/// `None` where the table does not take one of the rows; then it has none of them.
+async fn merge_part(context: &Context, session: &mut Session, sql: &MergeSql) -> Result<Option<Counts>> {
     let (database, doing) = (&context.database, Doing::Merging(context.table()));
     database.simple(doing, session, "SAVEPOINT part").await?;
-    let query = sqlx::query(context.statements.trial.leave_out.sql())
-        .bind(first)
-        .bind(last)
-        .persistent(false);
-    database.within(doing, query.execute(&mut session.connection)).await?;
     let merged = merge::merge(context, session, sql).await?;
-    let back = "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part";
-    database.simple(doing, session, back).await?;
-    Ok(merged.is_some())
+    let end = match merged {
+        Some(_) => "RELEASE SAVEPOINT part",
+        None => "ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part",
+    };
+    database.simple(doing, session, end).await?;
+    Ok(merged)
+}
+
+async fn simple(context: &Context, session: &mut Session, statement: &Statement) -> Result<()> {
+    let doing = Doing::Merging(context.table());
+    let query = sqlx::raw_sql(statement.sql()).execute(&mut session.connection);
+    context.database.within(doing, query).await?;
+    Ok(())
 }
 
 /// Turns staged rows into rejected ones.

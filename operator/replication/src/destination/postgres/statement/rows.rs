@@ -64,6 +64,25 @@ pub(super) fn is_one_of(kinds: &[Kind]) -> String {
     format!("s.{KIND} IN ({})", codes.join(", "))
 }
 
+impl MergeSql {
+    /// The same for the live rows of these places in the order of reading alone.
+    pub(crate) fn of_part(&self, first: i64, last: i64) -> Self {
+        let whole = format!("{STAGING} s");
+        let part = format!(
+            "(SELECT * FROM {STAGING} s WHERE {} AND s.{READ} BETWEEN {first} AND {last}) s",
+            is_one_of(&[Kind::Live])
+        );
+        let of_part = |statement: &Statement| Statement::new(statement.as_str().replace(&whole, &part));
+        match self {
+            Self::Merge(statement) => Self::Merge(of_part(statement)),
+            Self::UpdateInsert { update, insert } => Self::UpdateInsert {
+                update: of_part(update),
+                insert: of_part(insert),
+            },
+        }
+    }
+}
+
 impl TableStatements {
     pub(crate) fn new(schema: &str, plan: &ObjectPlan, layout: &Layout, merge: MergeStatement) -> Self {
         let names = Names::new(schema, plan, layout);

@@ -11,6 +11,8 @@ use crate::plan::ObjectPlan;
 /// A table that has nothing but the indexed columns and their indexes.
 const TRIAL: &str = "pg_temp.\"#trial\"";
 
+const STAGING_INDEX: &str = "\"#staged\"";
+
 /// Statements of a trial.
 #[derive(Debug)]
 pub(crate) struct TrialStatements {
@@ -24,8 +26,9 @@ pub(crate) struct TrialStatements {
     pub(crate) refuse: Statement,
     /// Orders of reading of the live rows.
     pub(crate) live: Statement,
-    /// `$1`, `$2` first and last order of reading: live rows that are not among these are none.
-    pub(crate) leave_out: Statement,
+    /// Finds staged rows by their order of reading, where they are merged in many parts.
+    pub(crate) index_staging: Statement,
+    pub(crate) drop_staging_index: Statement,
 }
 
 pub(super) fn statements(names: &Names, plan: &ObjectPlan) -> TrialStatements {
@@ -87,10 +90,7 @@ pub(super) fn statements(names: &Names, plan: &ObjectPlan) -> TrialStatements {
             "SELECT s.{READ} FROM {STAGING} s WHERE {} ORDER BY 1",
             is_one_of(&[Kind::Live])
         )),
-        leave_out: Statement::new(format!(
-            "UPDATE {STAGING} s SET {KIND} = {} WHERE {} AND s.{READ} NOT BETWEEN $1 AND $2",
-            Kind::Rejected.code(),
-            is_one_of(&[Kind::Live])
-        )),
+        index_staging: Statement::new(format!("CREATE INDEX {STAGING_INDEX} ON {STAGING} ({READ})")),
+        drop_staging_index: Statement::new(format!("DROP INDEX pg_temp.{STAGING_INDEX}")),
     }
 }
