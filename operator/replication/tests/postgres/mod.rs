@@ -11,6 +11,7 @@ mod readiness;
 mod rights;
 pub(crate) mod server;
 mod sessions;
+mod silence;
 mod tables;
 mod types;
 mod unchanged;

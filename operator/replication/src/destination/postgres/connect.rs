@@ -9,7 +9,7 @@
 //! somebody else's. It is recognised by what it does: two connections that are open at once and tell the same backend
 //! process, or one that tells two. pgbouncer in session mode passes.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, pin::pin, time::Duration};
 
 use salesforce::ErrorKind;
 use secrecy::ExposeSecret as _;
@@ -34,6 +34,12 @@ const MERGE_VERSION: i32 = 150_000;
 
 /// How long a connection may take, TLS and login included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Whether a server process works on a statement.
+const AT_WORK: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND state = 'active')";
+
+/// So many looks in a row that fail say that the server is gone; one may fail for want of a connection.
+const MOST_UNSEEN: u32 = 3;
 
 /// Parameters of libpq whose names may be shown in a message. Others may be a piece of a password.
 const KNOWN_PARAMETERS: [&str; 24] = [
@@ -218,7 +224,51 @@ impl Target {
         Ok(())
     }
 
-    async fn backend(&self, connection: &mut PgConnection, limits: &super::Limits) -> Result<i32> {
+    /// Waits for a statement without a time limit as long as the server is at work on it. The answer of a server that is gone
+    /// never comes, and a firewall that forgot a silent connection tells nobody.
+    pub(super) async fn patiently<T>(
+        &self,
+        limits: &super::Limits,
+        doing: Doing<'_>,
+        backend: i32,
+        answer: impl Future<Output = sqlx::Result<T>>,
+    ) -> Result<T> {
+        let mut answer = pin!(answer);
+        let mut unseen = 0;
+        loop {
+            let answered = tokio::time::timeout(limits.look, &mut answer).await;
+            if let Ok(answer) = answered {
+                return answer.map_err(|error| failure(error, doing, &self.endpoint));
+            }
+            match self.is_at_work(backend, limits).await {
+                Ok(true) => unseen = 0,
+                // It may have ended just now.
+                Ok(false) => {
+                    return match tokio::time::timeout(self.connect_timeout, &mut answer).await {
+                        Ok(answer) => answer.map_err(|error| failure(error, doing, &self.endpoint)),
+                        Err(_elapsed) => Err(timed_out(doing, &self.endpoint)),
+                    };
+                }
+                Err(error) => {
+                    unseen += 1;
+                    if unseen == MOST_UNSEEN {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn is_at_work(&self, backend: i32, limits: &super::Limits) -> Result<bool> {
+        let mut connection = self.open().await?;
+        let query = sqlx::query_scalar(AT_WORK).bind(backend).fetch_one(&mut connection);
+        let is_at_work = self.within(limits, Doing::Connecting, query).await?;
+        // Whether the goodbye arrives matters to nobody.
+        sqlx::Connection::close(connection).await.ok();
+        Ok(is_at_work)
+    }
+
+    pub(super) async fn backend(&self, connection: &mut PgConnection, limits: &super::Limits) -> Result<i32> {
         let query = sqlx::raw_sql("SELECT pg_backend_pid() AS pid").fetch_one(connection);
         let row = self.within(limits, Doing::Connecting, query).await?;
         row.try_get("pid")

@@ -142,15 +142,18 @@ pub struct Limits {
     /// successor waiting. A COPY that waits for rows is not idle in this sense, but a segment is until its first chunk of
     /// rows is full and the COPY begins. So this is longer than a run keeps a segment open (`run::segment`, half a minute).
     pub idle_in_transaction: Duration,
+    /// How often another connection looks whether the server is still at work on a statement that has no time limit.
+    pub look: Duration,
 }
 
 impl Default for Limits {
-    /// An hour, a minute, a minute.
+    /// An hour, a minute, a minute, five minutes.
     fn default() -> Self {
         Self {
             statement: Duration::from_hours(1),
             lock: Duration::from_mins(1),
             idle_in_transaction: Duration::from_mins(1),
+            look: Duration::from_mins(5),
         }
     }
 }
@@ -237,6 +240,7 @@ impl Inner {
             statement,
             lock,
             idle_in_transaction,
+            look: _,
         } = self.limits;
         session_settings(statement.as_millis(), lock.as_millis(), idle_in_transaction.as_millis())
     }

@@ -43,6 +43,11 @@ const INDEX: &str = "SELECT i.indisvalid, t.relname::text FROM pg_catalog.pg_ind
 /// An index may take hours, and CONCURRENTLY waits for transactions that were there before.
 const PATIENT: &str = "SET statement_timeout = 0; SET lock_timeout = '1h'";
 
+/// Lets the server end a statement whose client is gone, which holds the lock of the next one. Since version 14, and not on
+/// every system.
+const CHECK_CLIENT: &str = "SELECT set_config(name, '10s', false) FROM pg_catalog.pg_settings \
+     WHERE name = 'client_connection_check_interval'";
+
 const TRY_LOCK: &str = "SELECT pg_try_advisory_lock(hashtextextended($1, 1))";
 const UNLOCK: &str = "SELECT pg_advisory_unlock(hashtextextended($1, 1))";
 
@@ -382,6 +387,11 @@ pub(super) async fn build(
     }
     let concurrently = has_rows(context, session, doing).await?;
     context.database.simple(doing, session, PATIENT).await?;
+    match context.database.simple(doing, session, CHECK_CLIENT).await {
+        Err(error) if error.kind() == ErrorKind::Transient => return Err(error),
+        // Then it ends when it is done.
+        Err(_) | Ok(()) => {}
+    }
     for index in wanted {
         // Looked at again under the lock: it may be finished, or left half-done, by now.
         if is_built(context, session, index).await? {
@@ -418,12 +428,18 @@ pub(super) async fn build(
     Ok(unbuilt)
 }
 
-/// Without a time limit of ours: an index takes as long as it takes.
+/// Without a time limit: an index takes as long as it takes.
 async fn execute_patiently(context: &Context, session: &mut Session, statement: &Statement) -> Result<()> {
-    sqlx::raw_sql(statement.sql())
-        .execute(&mut session.connection)
-        .await
-        .map_err(|error| context.database.failure(error, Doing::Indexing(context.table())))?;
+    let (database, doing) = (&context.database, Doing::Indexing(context.table()));
+    let backend = database
+        .target
+        .backend(&mut session.connection, &database.limits)
+        .await?;
+    let query = sqlx::raw_sql(statement.sql()).execute(&mut session.connection);
+    database
+        .target
+        .patiently(&database.limits, doing, backend, query)
+        .await?;
     Ok(())
 }
 

@@ -1,0 +1,123 @@
+//! A connection that a firewall forgot: nobody is told, and no answer comes.
+
+use std::time::Duration;
+
+use replication::destination::{
+    Destination, ObjectTable,
+    postgres::{Postgres, PostgresConfig},
+};
+use salesforce::ErrorKind;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+};
+use url::Url;
+
+use super::{
+    fixture::{Place, batch, checkpoint, merge, now, open, plan},
+    server::url,
+};
+
+/// A way to the server. It ends when it is dropped.
+struct Way {
+    url: String,
+    /// Connections so far.
+    connections: watch::Receiver<u64>,
+    /// Up to which connection answers are lost.
+    forgotten: watch::Sender<u64>,
+    _work: JoinSet<()>,
+}
+
+impl Way {
+    async fn new() -> Self {
+        let mut url = Url::parse(&url()).unwrap();
+        let server = (url.host_str().unwrap().to_owned(), url.port().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        url.set_host(Some("127.0.0.1")).unwrap();
+        url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
+        url.query_pairs_mut().append_pair("connect_timeout", "1");
+        let (accepted, connections) = watch::channel(0);
+        let forgotten = watch::Sender::new(0);
+        let forgets = forgotten.subscribe();
+        let mut work = JoinSet::new();
+        work.spawn(async move {
+            let mut leads = JoinSet::new();
+            while let Ok((near, _)) = listener.accept().await {
+                accepted.send_modify(|count| *count += 1);
+                let number = *accepted.borrow();
+                leads.spawn(lead(near, server.clone(), number, forgets.clone()));
+            }
+        });
+        Self {
+            url: url.into(),
+            connections,
+            forgotten,
+            _work: work,
+        }
+    }
+
+    /// Answers on connections that are there are lost.
+    fn forget(&self) {
+        self.forgotten.send_replace(*self.connections.borrow());
+    }
+}
+
+async fn lead(near: TcpStream, server: (String, u16), number: u64, forgotten: watch::Receiver<u64>) {
+    let far = TcpStream::connect(server).await.unwrap();
+    let (mut from_near, mut to_near) = near.into_split();
+    let (mut from_far, mut to_far) = far.into_split();
+    let answers = async {
+        let mut bytes = vec![0; 8_192];
+        while let Ok(count @ 1..) = from_far.read(&mut bytes).await {
+            if *forgotten.borrow() < number && to_near.write_all(&bytes[..count]).await.is_err() {
+                return;
+            }
+        }
+        // Whoever is forgotten does not hear of the end either.
+        if *forgotten.borrow() >= number {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        () = answers => {}
+        _ = tokio::io::copy(&mut from_near, &mut to_far) => {}
+    }
+}
+
+/// An index takes as long as the server is at work on it, and no longer, though the end of it is told to nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_whose_answer_is_lost_is_not_waited_for() {
+    let place = Place::new().await;
+    let mut way = Way::new().await;
+    let mut config = PostgresConfig::new(way.url.clone(), &place.schema);
+    config.limits.look = Duration::from_millis(20);
+    let destination = Postgres::connect(config).await.unwrap();
+    destination.prepare().await.unwrap();
+    let plan = plan(&[]);
+    let mut table = open(&destination, &plan).await;
+    table.read_state().await.unwrap();
+    table.create(&checkpoint(), now()).await.unwrap();
+    merge(&mut table, batch(&plan, &[&["a"]])).await.unwrap();
+
+    place.server.query("BEGIN").await;
+    place.server.query("LOCK TABLE contact IN ROW EXCLUSIVE MODE").await;
+    let there = *way.connections.borrow();
+    let building = tokio::time::timeout(Duration::from_mins(1), table.build_indexes());
+    let (built, ()) = tokio::join!(building, async {
+        let looked = way.connections.wait_for(|count| *count > there + 3).await;
+        drop(looked.unwrap());
+        way.forget();
+        place.server.query("COMMIT").await;
+    });
+    let error = built.expect("it is given up").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Transient, "{error}");
+    assert!(error.message().contains("no answer in time"), "{error}");
+
+    let mut table = open(&destination, &plan).await;
+    table.read_state().await.unwrap();
+    table.build_indexes().await.unwrap();
+    let valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'contact_spelled_idx'::regclass";
+    assert_eq!(place.server.value(valid).await, "t");
+}
