@@ -65,7 +65,7 @@ pub(crate) async fn run<T: ObjectTable>(
     let frozen = is_frozen(state);
     let checkpoint = Checkpoint {
         watermark: if frozen {
-            state.checkpoint.watermark.map(|frozen| frozen.min(query_start))
+            state.checkpoint.watermark.map(|frozen| frozen.min(from))
         } else {
             Some(from)
         },

@@ -4,8 +4,9 @@ use std::{fmt::Write as _, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use replication::{
+    connect::Session,
     progress::{Event, RunKind},
-    replicator::TickRequest,
+    replicator::{TickReport, TickRequest},
 };
 use serde_json::json;
 use simulator::{Config, Rule, What};
@@ -91,6 +92,58 @@ async fn an_incremental_by_a_clock_that_was_ahead_is_made_good_by_the_next() {
     bench.assert_equal(&session);
 }
 
+/// A run that is cancelled when something has happened in it.
+async fn break_off(bench: &Bench, session: &mut Session, kind: RunKind, when: fn(&Event) -> bool) -> TickReport {
+    let cancel = CancellationToken::new();
+    let stop = cancel.clone();
+    bench.recorder.at_each(move |_, event| {
+        if when(event) {
+            stop.cancel();
+        }
+    });
+    let request = TickRequest {
+        kind: Some(kind),
+        ..TickRequest::default()
+    };
+    let report = session.tick(&request, &cancel).await;
+    bench.recorder.ignore();
+    assert_eq!(report.runs[0].error.as_ref().unwrap().reason, "Cancelled");
+    report
+}
+
+/// The same where the Incremental that takes it back is broken off between two of its segments: what it has not read is still to
+/// be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_incremental_that_was_broken_off_claims_nothing_that_it_has_not_read() {
+    let mut bench = contacts(3_000).await;
+    bench.segment_rows = Some(100);
+    let mut session = bench.session().await;
+    good_tick(&mut session).await;
+    let day = SignedDuration::from_hours(24);
+    bench.control().advance_clock(day);
+    let mut session = bench.session().await;
+    good_tick(&mut session).await;
+    break_off(&bench, &mut session, RunKind::Refresh, |event| {
+        matches!(event, Event::Read(_))
+    })
+    .await;
+
+    bench.control().advance_clock(-day);
+    bench.advance(30 * MINUTE);
+    let ids = bench.ids("Contact");
+    for id in &ids {
+        bench.update("Contact", id, &[("LastName", "By the right clock")]);
+    }
+    bench.advance(60 * MINUTE);
+    let mut session = bench.session().await;
+    let begun = |event: &Event| matches!(event, Event::Committed(_));
+    break_off(&bench, &mut session, RunKind::Incremental, begun).await;
+    let mut session = bench.session().await;
+    good_kind(&mut session, RunKind::Incremental).await;
+    let left = "SELECT count(*) FROM contact WHERE surname <> 'By the right clock'";
+    assert_eq!(query(&bench.file(), left)[0][0], "0");
+}
+
 /// A Refresh that is under way keeps the watermark where it is, but not one of tomorrow.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refresh_that_was_broken_off_does_not_keep_tomorrows_watermark() {
@@ -103,20 +156,11 @@ async fn a_refresh_that_was_broken_off_does_not_keep_tomorrows_watermark() {
     let mut session = bench.session().await;
     good_tick(&mut session).await;
     good_kind(&mut session, RunKind::Verify).await;
-    let cancel = CancellationToken::new();
-    let stop = cancel.clone();
-    bench.recorder.at_each(move |_, event| {
-        if matches!(event, Event::Read(_)) {
-            stop.cancel();
-        }
-    });
-    let refresh = TickRequest {
-        kind: Some(RunKind::Refresh),
-        ..TickRequest::default()
-    };
-    let report = session.tick(&refresh, &cancel).await;
-    assert_eq!(report.runs[0].error.as_ref().unwrap().reason, "Cancelled");
-    bench.recorder.ignore();
+    let report = break_off(&bench, &mut session, RunKind::Refresh, |event| {
+        matches!(event, Event::Read(_))
+    })
+    .await;
+    assert_eq!(report.runs[0].kind, RunKind::Refresh);
     let (watermark, verified) = (state(&bench, "watermark"), state(&bench, "verified_until"));
 
     bench.control().advance_clock(-day);
