@@ -223,9 +223,6 @@ impl Pass<'_, '_> {
             let wanted = self
                 .compare(table, &listed, (after.as_deref(), until.as_deref()))
                 .await?;
-            let unchanged = listed.len().saturating_sub(wanted.len());
-            let unchanged = u64::try_from(unchanged).unwrap_or(u64::MAX);
-            context.destination.unchanged(context.object(), unchanged);
             drop(listed);
             let mut segments = Segments::new(context, table, Load::Overwrite);
             segments.settle(&self.checkpoint, &wanted).await?;
@@ -335,6 +332,12 @@ impl Pass<'_, '_> {
         });
         let mut wanted = differences.missing;
         wanted.extend(differences.differing);
+        if self.kind == ListingKind::Reconcile {
+            // A Refresh writes all of them, and what needed no write is counted there.
+            let unchanged = listed.len().saturating_sub(wanted.len());
+            let unchanged = u64::try_from(unchanged).unwrap_or(u64::MAX);
+            self.context.destination.unchanged(self.context.object(), unchanged);
+        }
         wanted.extend(differences.vanished);
         Ok(wanted)
     }

@@ -232,7 +232,7 @@ fn degraded_index(plan: &ObjectPlan, unbuilt: &UnbuiltIndex) -> Degradation {
         reason: "IndexNotBuilt",
         message: format!(
             "{}: index {index} of table {} cannot be built, and queries that need it read the whole table; all else goes on, and \
-             it is tried again after each long run: {message}",
+             it is tried again after each Reconcile and Refresh: {message}",
             plan.object, plan.table
         ),
     }
