@@ -131,6 +131,8 @@ impl Worker {
                     self.board.update(|standing| standing.activity = Activity::Waiting);
                     return;
                 }
+                // What would have been due meanwhile was not missed.
+                self.behind = None;
                 self.suspended(&order);
                 match self.wait(None).await {
                     Woken::End | Woken::Order | Woken::Time => continue,

@@ -352,6 +352,23 @@ async fn a_worker_that_waits_behind_a_former_process_missed_nothing_by_a_schedul
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_suspension_that_began_in_a_former_process_missed_nothing() {
+    let mut bench = Bench::new(20, &json!({"suspend": true})).await;
+    bench.start(Some(bench.clock.now()));
+    bench
+        .until("it is suspended", |standing| standing.activity == Activity::Suspended)
+        .await;
+    let by = Duration::from_hours(10);
+    bench.org.control().advance_clock(by.try_into().unwrap());
+    bench.clock.ahead.send_modify(|ahead| *ahead += by);
+    bench.change(2, &json!({}));
+    let loaded = bench
+        .until("it runs at once", |standing| standing.objects[0].is_live)
+        .await;
+    assert_eq!(loaded.missed, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_manual_run_that_fails_waits_as_every_failure_does_and_is_not_lost() {
     let mut bench = Bench::new(20, &json!({})).await;
     bench.start(None);
