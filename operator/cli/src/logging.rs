@@ -52,14 +52,16 @@ pub(crate) fn start(global: &Global, voice: Voice, bars: &MultiProgress) {
     debug_assert!(started.is_ok(), "logs are started once");
 }
 
-/// Our own crates by degrees; drivers and HTTP only when they warn, or with -vv.
-fn filter_of(verbose: u8, voice: Voice) -> &'static str {
-    match (verbose, voice) {
+/// Our own crates by degrees; drivers and HTTP only when they warn, or with -vv. The Kubernetes client warns with the whole
+/// answer where it cannot read one, which may be a Secret, and gives an error beside it that tells enough.
+fn filter_of(verbose: u8, voice: Voice) -> String {
+    let filter = match (verbose, voice) {
         (0, Voice::Quiet) => "warn",
         (0, Voice::Telling) => "warn,salesforce_replicator=info,controller=info,replication=info,salesforce=info",
         (1, _) => "warn,salesforce_replicator=debug,controller=debug,replication=debug,salesforce=debug",
         (2.., _) => "info,salesforce_replicator=trace,controller=trace,replication=trace,salesforce=trace",
-    }
+    };
+    format!("{filter},kube_client::client=error")
 }
 
 /// Writes lines above progress bars instead of through them.
