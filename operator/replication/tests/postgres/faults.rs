@@ -7,7 +7,7 @@ use replication::{
     batch::Batch,
     destination::{
         Deletions, Destination, Load, ObjectTable, StateWrite,
-        postgres::{Postgres, PostgresConfig, PostgresTable},
+        postgres::{MergeStatement, Postgres, PostgresConfig, PostgresTable},
     },
     state::Counts,
 };
@@ -21,9 +21,15 @@ const WIDER_INDEX: &str = "CREATE INDEX mine ON contact \
 
 /// A table whose sessions bear the name of the schema, so that they can be found.
 async fn named_table(place: &Place) -> PostgresTable {
+    merging_table(place, None).await
+}
+
+/// The same, whose rows are merged by this statement.
+async fn merging_table(place: &Place, merge: Option<MergeStatement>) -> PostgresTable {
     let url = format!("{}?application_name={}", place.server.url(), place.schema);
     let mut config = PostgresConfig::new(url, &place.schema);
     config.limits.lock = Duration::from_millis(200);
+    config.merge = merge;
     let destination = Postgres::connect(config).await.unwrap();
     destination.prepare().await.unwrap();
     let mut table = open(&destination, &plan(&[])).await;
@@ -233,23 +239,25 @@ async fn what_somebody_has_put_on_a_table_is_named_with_its_remedy() {
 #[tokio::test]
 async fn many_rows_that_a_table_refuses_are_rejected() {
     let plan = plan(&[]);
-    let place = Place::new().await;
-    let mut table = named_table(&place).await;
-    place.server.query(WIDER_INDEX).await;
     let texts: Vec<String> = (0..3_000_u32)
         .map(|n| if n % 10 == 3 { noise(n) } else { format!("short {n}") })
         .collect();
     let values: Vec<[&str; 1]> = texts.iter().map(|text| [text.as_str()]).collect();
     let rows: Vec<&[&str]> = values.iter().map(<[&str; 1]>::as_slice).collect();
-    let counts = merge(&mut table, batch(&plan, &rows)).await.unwrap();
-    assert_eq!((counts.inserted, counts.updated, counts.rejected), (2_700, 0, 300));
-    let whole = "SELECT count(*) FROM contact WHERE spelled LIKE 'short %'";
-    assert_eq!(place.server.value(whole).await, "2700");
-    let told = "SELECT count(*) FROM _rejected_row WHERE column_name = '*'";
-    assert_eq!(place.server.value(told).await, "300");
-    // The staging table is as it was, and the next segment as any other.
-    let counts = merge(&mut table, batch(&plan, &rows)).await.unwrap();
-    assert_eq!((counts.inserted, counts.updated, counts.rejected), (0, 0, 300));
+    for statement in [MergeStatement::Merge, MergeStatement::UpdateInsert] {
+        let place = Place::new().await;
+        let mut table = merging_table(&place, Some(statement)).await;
+        place.server.query(WIDER_INDEX).await;
+        let counts = merge(&mut table, batch(&plan, &rows)).await.unwrap();
+        assert_eq!((counts.inserted, counts.updated, counts.rejected), (2_700, 0, 300));
+        let whole = "SELECT count(*) FROM contact WHERE spelled LIKE 'short %'";
+        assert_eq!(place.server.value(whole).await, "2700");
+        let told = "SELECT count(*) FROM _rejected_row WHERE column_name = '*'";
+        assert_eq!(place.server.value(told).await, "300");
+        // The staging table is as it was, and the next segment as any other.
+        let counts = merge(&mut table, batch(&plan, &rows)).await.unwrap();
+        assert_eq!((counts.inserted, counts.updated, counts.rejected), (0, 0, 300));
+    }
 }
 
 /// A first load does not look for the row.

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use replication::destination::{
-    Destination, ObjectTable,
-    postgres::{Postgres, PostgresConfig},
+use replication::{
+    Result,
+    destination::{
+        Destination, ObjectTable,
+        postgres::{Postgres, PostgresConfig, PostgresTable},
+    },
 };
 use salesforce::ErrorKind;
 use tokio::{
@@ -31,13 +34,13 @@ struct Way {
 }
 
 impl Way {
-    async fn new() -> Self {
+    async fn new(parameters: &[(&str, &str)]) -> Self {
         let mut url = Url::parse(&url()).unwrap();
         let server = (url.host_str().unwrap().to_owned(), url.port().unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         url.set_host(Some("127.0.0.1")).unwrap();
         url.set_port(Some(listener.local_addr().unwrap().port())).unwrap();
-        url.query_pairs_mut().append_pair("connect_timeout", "1");
+        url.query_pairs_mut().extend_pairs(parameters);
         let (accepted, connections) = watch::channel(0);
         let forgotten = watch::Sender::new(0);
         let forgets = forgotten.subscribe();
@@ -86,11 +89,8 @@ async fn lead(near: TcpStream, server: (String, u16), number: u64, forgotten: wa
     }
 }
 
-/// An index takes as long as the server is at work on it, and no longer, though the end of it is told to nobody.
-#[tokio::test(flavor = "multi_thread")]
-async fn an_index_whose_answer_is_lost_is_not_waited_for() {
-    let place = Place::new().await;
-    let mut way = Way::new().await;
+/// A table with a row, and how it is reached.
+async fn table(place: &Place, way: &Way) -> (Postgres, PostgresTable) {
     let mut config = PostgresConfig::new(way.url.clone(), &place.schema);
     config.limits.look = Duration::from_millis(20);
     let destination = Postgres::connect(config).await.unwrap();
@@ -100,7 +100,11 @@ async fn an_index_whose_answer_is_lost_is_not_waited_for() {
     table.read_state().await.unwrap();
     table.create(&checkpoint(), now()).await.unwrap();
     merge(&mut table, batch(&plan, &[&["a"]])).await.unwrap();
+    (destination, table)
+}
 
+/// Builds the index, which waits for a transaction of somebody until others have looked a few times.
+async fn build(place: &Place, way: &mut Way, table: &mut PostgresTable, then: impl FnOnce(&Way)) -> Result<()> {
     place.server.query("BEGIN").await;
     place.server.query("LOCK TABLE contact IN ROW EXCLUSIVE MODE").await;
     let there = *way.connections.borrow();
@@ -108,16 +112,40 @@ async fn an_index_whose_answer_is_lost_is_not_waited_for() {
     let (built, ()) = tokio::join!(building, async {
         let looked = way.connections.wait_for(|count| *count > there + 3).await;
         drop(looked.unwrap());
-        way.forget();
+        then(way);
         place.server.query("COMMIT").await;
     });
-    let error = built.expect("it is given up").unwrap_err();
+    built.expect("it ends").map(drop)
+}
+
+async fn is_built(place: &Place) -> bool {
+    let valid = "SELECT count(*) FROM pg_index WHERE indisvalid AND indexrelid = to_regclass('contact_spelled_idx')";
+    place.server.value(valid).await == "1"
+}
+
+/// An index takes as long as the server is at work on it, and no longer, though the end of it is told to nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_whose_answer_is_lost_is_not_waited_for() {
+    let place = Place::new().await;
+    let mut way = Way::new(&[("connect_timeout", "1")]).await;
+    let (destination, mut lost) = table(&place, &way).await;
+    let error = build(&place, &mut way, &mut lost, Way::forget).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Transient, "{error}");
     assert!(error.message().contains("no answer in time"), "{error}");
 
-    let mut table = open(&destination, &plan).await;
+    let mut table = open(&destination, &plan(&[])).await;
     table.read_state().await.unwrap();
     table.build_indexes().await.unwrap();
-    let valid = "SELECT indisvalid FROM pg_index WHERE indexrelid = 'contact_spelled_idx'::regclass";
-    assert_eq!(place.server.value(valid).await, "t");
+    assert!(is_built(&place).await);
+}
+
+/// A server that keeps no account of what it works at, as one that shows it to others alone, is not taken for idle.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_index_whose_making_cannot_be_seen_is_waited_for() {
+    let place = Place::new().await;
+    let hidden = [("options[track_activities]", "off"), ("connect_timeout", "1")];
+    let mut way = Way::new(&hidden).await;
+    let (_destination, mut table) = table(&place, &way).await;
+    build(&place, &mut way, &mut table, |_way| ()).await.unwrap();
+    assert!(is_built(&place).await);
 }

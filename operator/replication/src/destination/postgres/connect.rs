@@ -35,11 +35,13 @@ const MERGE_VERSION: i32 = 150_000;
 /// How long a connection may take, TLS and login included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Whether a server process works on a statement.
-const AT_WORK: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = $1 AND state = 'active')";
+/// Whether a server process may work on a statement. Whoever looks may not be shown at what it works: not every role is, and a
+/// server may not keep account of it.
+const AT_WORK: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = $1 \
+     AND (state IS NULL OR state NOT LIKE 'idle%'))";
 
-/// So many looks in a row that fail say that the server is gone; one may fail for want of a connection.
-const MOST_UNSEEN: u32 = 3;
+/// So many looks in a row without an answer say that the server is gone, and not that it is being started again.
+const MOST_UNANSWERED: u32 = 3;
 
 /// Parameters of libpq whose names may be shown in a message. Others may be a piece of a password.
 const KNOWN_PARAMETERS: [&str; 24] = [
@@ -226,6 +228,9 @@ impl Target {
 
     /// Waits for a statement without a time limit as long as the server is at work on it. The answer of a server that is gone
     /// never comes, and a firewall that forgot a silent connection tells nobody.
+    ///
+    /// # Errors
+    /// Those of the statement. Transient where it is waited for no more; the connection is of no use then.
     pub(super) async fn patiently<T>(
         &self,
         limits: &super::Limits,
@@ -234,38 +239,50 @@ impl Target {
         answer: impl Future<Output = sqlx::Result<T>>,
     ) -> Result<T> {
         let mut answer = pin!(answer);
-        let mut unseen = 0;
+        let mut unanswered = 0;
         loop {
-            let answered = tokio::time::timeout(limits.look, &mut answer).await;
-            if let Ok(answer) = answered {
-                return answer.map_err(|error| failure(error, doing, &self.endpoint));
-            }
-            match self.is_at_work(backend, limits).await {
-                Ok(true) => unseen = 0,
+            let looking = async {
+                tokio::time::sleep(limits.look).await;
+                self.is_at_work(backend).await
+            };
+            let is_at_work = tokio::select! {
+                biased;
+                answer = &mut answer => return answer.map_err(|error| failure(error, doing, &self.endpoint)),
+                is_at_work = looking => is_at_work,
+            };
+            match is_at_work {
+                Some(true) => unanswered = 0,
                 // It may have ended just now.
-                Ok(false) => {
-                    return match tokio::time::timeout(self.connect_timeout, &mut answer).await {
-                        Ok(answer) => answer.map_err(|error| failure(error, doing, &self.endpoint)),
-                        Err(_elapsed) => Err(timed_out(doing, &self.endpoint)),
-                    };
-                }
-                Err(error) => {
-                    unseen += 1;
-                    if unseen == MOST_UNSEEN {
-                        return Err(error);
-                    }
-                }
+                Some(false) => break,
+                None => unanswered += 1,
             }
+            if unanswered == MOST_UNANSWERED {
+                break;
+            }
+        }
+        match tokio::time::timeout(self.connect_timeout, &mut answer).await {
+            Ok(answer) => answer.map_err(|error| failure(error, doing, &self.endpoint)),
+            Err(_elapsed) => Err(timed_out(doing, &self.endpoint)),
         }
     }
 
-    async fn is_at_work(&self, backend: i32, limits: &super::Limits) -> Result<bool> {
-        let mut connection = self.open().await?;
-        let query = sqlx::query_scalar(AT_WORK).bind(backend).fetch_one(&mut connection);
-        let is_at_work = self.within(limits, Doing::Connecting, query).await?;
-        // Whether the goodbye arrives matters to nobody.
-        sqlx::Connection::close(connection).await.ok();
-        Ok(is_at_work)
+    /// `None` where nobody answers. A server that lets nobody else in is there, and may be at work.
+    async fn is_at_work(&self, backend: i32) -> Option<bool> {
+        let looking = async {
+            let mut connection = Box::pin(self.options.connect()).await?;
+            let at_work = sqlx::query_scalar(AT_WORK)
+                .bind(backend)
+                .fetch_one(&mut connection)
+                .await?;
+            // Whether the goodbye arrives matters to nobody.
+            sqlx::Connection::close(connection).await.ok();
+            Ok(at_work)
+        };
+        match tokio::time::timeout(self.connect_timeout, looking).await {
+            Ok(Ok(at_work)) => Some(at_work),
+            Ok(Err(sqlx::Error::Database(_))) => Some(true),
+            Ok(Err(_)) | Err(_) => None,
+        }
     }
 
     pub(super) async fn backend(&self, connection: &mut PgConnection, limits: &super::Limits) -> Result<i32> {

@@ -41,7 +41,9 @@ const INDEX: &str = "SELECT i.indisvalid, t.relname::text FROM pg_catalog.pg_ind
      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = $2";
 
 /// An index may take hours, and CONCURRENTLY waits for transactions that were there before.
-const PATIENT: &str = "SET statement_timeout = 0; SET lock_timeout = '1h'";
+/// What forgets silent connections is kept awake, and the server learns that its client is gone.
+const PATIENT: &str = "SET statement_timeout = 0; SET lock_timeout = '1h'; SET tcp_keepalives_idle = 60; \
+     SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 6";
 
 /// Lets the server end a statement whose client is gone, which holds the lock of the next one. Since version 14, and not on
 /// every system.
