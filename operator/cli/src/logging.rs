@@ -25,8 +25,8 @@ pub(crate) enum Voice {
 /// Sends logs to standard error from here on; `bars` step aside while a line is written.
 pub(crate) fn start(global: &Global, voice: Voice, bars: &MultiProgress) {
     let filter = match std::env::var("RUST_LOG") {
-        Ok(filter) if !filter.trim().is_empty() => EnvFilter::builder().parse_lossy(filter),
-        Ok(_) | Err(_) => EnvFilter::builder().parse_lossy(filter_of(global.verbose, voice)),
+        Ok(filter) if !filter.trim().is_empty() => without_answers(&filter),
+        Ok(_) | Err(_) => without_answers(filter_of(global.verbose, voice)),
     };
     let writer = BesideBars(bars.clone());
     let text = match global.log_format {
@@ -52,16 +52,22 @@ pub(crate) fn start(global: &Global, voice: Voice, bars: &MultiProgress) {
     debug_assert!(started.is_ok(), "logs are started once");
 }
 
-/// Our own crates by degrees; drivers and HTTP only when they warn, or with -vv. The Kubernetes client warns with the whole
-/// answer where it cannot read one, which may be a Secret, and gives an error beside it that tells enough.
-fn filter_of(verbose: u8, voice: Voice) -> String {
-    let filter = match (verbose, voice) {
+/// Our own crates by degrees; drivers and HTTP only when they warn, or with -vv.
+fn filter_of(verbose: u8, voice: Voice) -> &'static str {
+    match (verbose, voice) {
         (0, Voice::Quiet) => "warn",
         (0, Voice::Telling) => "warn,salesforce_replicator=info,controller=info,replication=info,salesforce=info",
         (1, _) => "warn,salesforce_replicator=debug,controller=debug,replication=debug,salesforce=debug",
         (2.., _) => "info,salesforce_replicator=trace,controller=trace,replication=trace,salesforce=trace",
-    };
-    format!("{filter},kube_client::client=error")
+    }
+}
+
+/// Whatever is asked for: the Kubernetes client logs the whole answer where it cannot read one, which may be a Secret, beside
+/// the error that it gives. What it says of certificates is not meant.
+fn without_answers(filter: &str) -> EnvFilter {
+    EnvFilter::builder().parse_lossy(format!(
+        "{filter},kube_client::client=error,kube_client::client::tls=warn"
+    ))
 }
 
 /// Writes lines above progress bars instead of through them.
@@ -106,7 +112,46 @@ impl Drop for Line<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Logged(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Logged {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn answers_that_cannot_be_read_are_logged_by_no_filter() {
+        for filter in ["warn", "trace", "info,kube_client=debug", filter_of(3, Voice::Telling)] {
+            let logged = Logged::default();
+            let writer = logged.clone();
+            let subscriber = fmt()
+                .with_env_filter(without_answers(filter))
+                .with_writer(move || writer.clone())
+                .finish();
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::warn!(target: "kube_client::client", "{}", "the whole answer");
+                tracing::warn!(target: "kube_client::client::tls", "{}", "of certificates");
+                tracing::warn!("{}", "our own");
+            });
+            let text = String::from_utf8(logged.0.lock().unwrap().clone()).unwrap();
+            assert!(!text.contains("the whole answer"), "{filter}: {text}");
+            assert!(
+                text.contains("of certificates") && text.contains("our own"),
+                "{filter}: {text}"
+            );
+        }
+    }
 
     #[test]
     fn filters_are_filters() {
