@@ -73,7 +73,7 @@ impl Database {
                 copied.set_path(&name);
                 let mut admin = admin().await;
                 for statement in [
-                    format!("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{source}'"),
+                    format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{source}'"),
                     format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"),
                     format!("CREATE DATABASE {name} TEMPLATE {source}"),
                 ] {
