@@ -181,6 +181,8 @@ impl Campaign {
             if let Some(outcome) = kill::kill(&self.stage, &self.command(), moment).await {
                 drop(outcome.exits(0));
                 self.tally.early += 1;
+                // The machine has less to do now than it had in the rehearsal.
+                self.rehearsals.remove(&size);
                 place = Place::Complete;
                 break;
             }
