@@ -1,12 +1,18 @@
 //! Logs, on standard error.
 //!
 //! Without -v only warnings are shown, since results and progress say the rest; a run that goes on by its trigger has no
-//! other voice, and tells what it does from the beginning. `RUST_LOG` decides alone where it is set.
+//! other voice, and tells what it does from the beginning. `RUST_LOG` decides where it is set.
 
 use std::io;
 
 use indicatif::MultiProgress;
-use tracing_subscriber::{EnvFilter, fmt, fmt::MakeWriter};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, Registry,
+    filter::{FilterExt as _, filter_fn},
+    fmt::{self, MakeWriter},
+    layer::{Filter, SubscriberExt as _},
+};
 
 use crate::{
     arguments::{Global, LogFormat},
@@ -28,26 +34,18 @@ pub(crate) fn start(global: &Global, voice: Voice, bars: &MultiProgress) {
         Ok(filter) if !filter.trim().is_empty() => without_answers(&filter),
         Ok(_) | Err(_) => without_answers(filter_of(global.verbose, voice)),
     };
-    let writer = BesideBars(bars.clone());
     let text = match global.log_format {
         LogFormat::Auto => printer::is_watched(),
         LogFormat::Text => true,
         LogFormat::Json => false,
     };
+    let lines = fmt::layer().with_writer(BesideBars(bars.clone()));
     let started = if text {
-        let subscriber = fmt()
-            .with_env_filter(filter)
-            .with_writer(writer)
-            .with_ansi(printer::is_watched())
-            .with_target(false);
-        tracing::subscriber::set_global_default(subscriber.finish())
+        let lines = lines.with_ansi(printer::is_watched()).with_target(false);
+        tracing::subscriber::set_global_default(Registry::default().with(lines.with_filter(filter)))
     } else {
-        let subscriber = fmt()
-            .with_env_filter(filter)
-            .with_writer(writer)
-            .json()
-            .flatten_event(true);
-        tracing::subscriber::set_global_default(subscriber.finish())
+        let lines = lines.json().flatten_event(true);
+        tracing::subscriber::set_global_default(Registry::default().with(lines.with_filter(filter)))
     };
     debug_assert!(started.is_ok(), "logs are started once");
 }
@@ -62,12 +60,15 @@ fn filter_of(verbose: u8, voice: Voice) -> &'static str {
     }
 }
 
-/// Whatever is asked for: the Kubernetes client logs the whole answer where it cannot read one, which may be a Secret, beside
-/// the error that it gives. What it says of certificates is not meant.
-fn without_answers(filter: &str) -> EnvFilter {
-    EnvFilter::builder().parse_lossy(format!(
-        "{filter},kube_client::client=error,kube_client::client::tls=warn"
-    ))
+/// A filter that lets through what it asks for but one thing: the Kubernetes client logs the whole answer where it cannot read
+/// one, which may be a Secret, beside the error that it gives. No directive does that, since one for a span lets all in it through.
+fn without_answers(filter: &str) -> impl Filter<Registry> + use<> {
+    let is_answer = |about: &Metadata<'_>| {
+        about.is_event() && about.target() == "kube_client::client" && *about.level() > Level::ERROR
+    };
+    EnvFilter::builder()
+        .parse_lossy(filter)
+        .and(filter_fn(move |about| !is_answer(about)))
 }
 
 /// Writes lines above progress bars instead of through them.
@@ -132,14 +133,19 @@ mod tests {
 
     #[test]
     fn answers_that_cannot_be_read_are_logged_by_no_filter() {
-        for filter in ["warn", "trace", "info,kube_client=debug", filter_of(3, Voice::Telling)] {
+        for filter in [
+            "warn",
+            "trace",
+            "info,kube_client=debug",
+            "warn,[reading]=trace",
+            filter_of(3, Voice::Telling),
+        ] {
             let logged = Logged::default();
             let writer = logged.clone();
-            let subscriber = fmt()
-                .with_env_filter(without_answers(filter))
-                .with_writer(move || writer.clone())
-                .finish();
+            let lines = fmt::layer().with_writer(move || writer.clone());
+            let subscriber = Registry::default().with(lines.with_filter(without_answers(filter)));
             tracing::subscriber::with_default(subscriber, || {
+                let _reading = tracing::debug_span!("reading").entered();
                 tracing::warn!(target: "kube_client::client", "{}", "the whole answer");
                 tracing::warn!(target: "kube_client::client::tls", "{}", "of certificates");
                 tracing::warn!("{}", "our own");

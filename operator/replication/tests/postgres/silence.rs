@@ -108,14 +108,18 @@ async fn build(place: &Place, way: &mut Way, table: &mut PostgresTable, then: im
     place.server.query("BEGIN").await;
     place.server.query("LOCK TABLE contact IN ROW EXCLUSIVE MODE").await;
     let there = *way.connections.borrow();
-    let building = tokio::time::timeout(Duration::from_mins(1), table.build_indexes());
-    let (built, ()) = tokio::join!(building, async {
-        let looked = way.connections.wait_for(|count| *count > there + 3).await;
-        drop(looked.unwrap());
-        then(way);
-        place.server.query("COMMIT").await;
-    });
-    built.expect("it ends").map(drop)
+    let building = async {
+        tokio::join!(table.build_indexes(), async {
+            let looked = way.connections.wait_for(|count| *count > there + 3).await;
+            drop(looked.unwrap());
+            then(way);
+            place.server.query("COMMIT").await;
+        })
+    };
+    let (built, ()) = tokio::time::timeout(Duration::from_mins(1), building)
+        .await
+        .expect("it ends");
+    built.map(drop)
 }
 
 async fn is_built(place: &Place) -> bool {

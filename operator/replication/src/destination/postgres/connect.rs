@@ -35,13 +35,17 @@ const MERGE_VERSION: i32 = 150_000;
 /// How long a connection may take, TLS and login included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Whether a server process may work on a statement. Whoever looks may not be shown at what it works: not every role is, and a
-/// server may not keep account of it.
+/// Whether a server process may work on a statement in this database. Whoever looks may not be shown at what it works: not every
+/// role is, and a server may not keep account of it. Background processes, of which nobody is shown a state, have no database.
 const AT_WORK: &str = "SELECT EXISTS (SELECT FROM pg_catalog.pg_stat_activity WHERE pid = $1 \
-     AND (state IS NULL OR state NOT LIKE 'idle%'))";
+     AND datname = current_database() AND (state IS NULL OR state NOT LIKE 'idle%'))";
 
-/// So many looks in a row without an answer say that the server is gone, and not that it is being started again.
-const MOST_UNANSWERED: u32 = 3;
+/// SQLSTATE `too_many_connections`.
+const TOO_MANY_CONNECTIONS: &str = "53300";
+
+/// So many looks in a row that were not let in say that the server is gone, and not that it is being started again, or that a
+/// pool has no connection left: an hour by the default.
+const MOST_UNANSWERED: u32 = 12;
 
 /// Parameters of libpq whose names may be shown in a message. Others may be a piece of a password.
 const KNOWN_PARAMETERS: [&str; 24] = [
@@ -266,7 +270,7 @@ impl Target {
         }
     }
 
-    /// `None` where nobody answers. A server that lets nobody else in is there, and may be at work.
+    /// `None` where the look is not let in. A server with too many connections is there, and may be at work.
     async fn is_at_work(&self, backend: i32) -> Option<bool> {
         let looking = async {
             let mut connection = Box::pin(self.options.connect()).await?;
@@ -280,7 +284,9 @@ impl Target {
         };
         match tokio::time::timeout(self.connect_timeout, looking).await {
             Ok(Ok(at_work)) => Some(at_work),
-            Ok(Err(sqlx::Error::Database(_))) => Some(true),
+            Ok(Err(sqlx::Error::Database(error))) if error.code().as_deref() == Some(TOO_MANY_CONNECTIONS) => {
+                Some(true)
+            }
             Ok(Err(_)) | Err(_) => None,
         }
     }
