@@ -37,7 +37,7 @@ pub(crate) const ELSEWHERE: &[Elsewhere] = &[
     run(
         "skopeo copy oci-archive:target/image/salesforce-replicator-0.1.0-amd64.tar docker://registry.example.com/salesforce-replicator:0.1.0",
         LONG,
-        "skopeo copy \"oci-archive:$(ls target/image/salesforce-replicator-*.tar)\" \"dir:$folder/image\"",
+        "skopeo copy \"oci-archive:$(ls -t target/image/salesforce-replicator-*.tar | head -n 1)\" \"dir:$folder/image\"",
     ),
     run("make demo", DEMONSTRATIONS, "make(\"demo\").await;"),
     run(
