@@ -30,7 +30,7 @@ pub(crate) fn is_called(program: &OsStr) -> bool {
 
 /// Does what was asked for.
 pub(crate) async fn execute(arguments: Arguments, context: &Context) -> Result<Exit, Failure> {
-    let cluster = Cluster::connect(&arguments.cluster).await?;
+    let cluster = Cluster::connect(&arguments.cluster)?;
     match arguments.command {
         Command::Status(status) => status::show(status, &cluster, context).await,
         Command::Run(run) => Box::pin(order::run(run, &cluster, context)).await,

@@ -10,6 +10,7 @@
     reason = "the modules are the engineer's way in, and nobody else's"
 )]
 
+pub mod api_server;
 pub mod election;
 pub mod metrics;
 pub mod operator;

@@ -22,7 +22,7 @@ use std::{
 use futures_util::{Stream, StreamExt as _, future};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
-    Api, Client, Config, ResourceExt as _,
+    Api, Client, ResourceExt as _,
     client::ClientBuilder,
     core::PartialObjectMeta,
     runtime::{
@@ -43,6 +43,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error, Result,
+    api_server::{self, ConfigError},
     election::{Election, ElectionSettings, Freshness, Held, KubeLeases},
     events::Publisher,
     guarded::Guarded,
@@ -159,7 +160,7 @@ pub async fn run(
     let metrics = Metrics::new(settings.version, &settings.revision, settings.object_metrics)
         .map_err(|error| Error::Settings(format!("metrics: {error}")))?;
     let metrics = Arc::new(metrics);
-    let client = client(&metrics).await?;
+    let client = client(&metrics)?;
     let state = Arc::new(State {
         heartbeat: Heartbeat::new(Arc::clone(&clock), SILENCE),
         metrics: Arc::clone(&metrics),
@@ -187,10 +188,11 @@ pub async fn run(
 }
 
 /// A client that counts its requests.
-async fn client(metrics: &Arc<Metrics>) -> Result<Client> {
-    let config = Config::infer()
-        .await
-        .map_err(|error| Error::NoCluster(error.to_string()))?;
+fn client(metrics: &Arc<Metrics>) -> Result<Client> {
+    let config = api_server::inferred().map_err(|error| match error {
+        ConfigError::Proxy(error) => Error::Settings(error.to_string()),
+        ConfigError::Kubeconfig(_) | ConfigError::Neither { .. } => Error::NoCluster(error.to_string()),
+    })?;
     let builder = ClientBuilder::try_from(config)
         .map_err(|error| Error::Settings(format!("the way to the Kubernetes API server cannot be used: {error}")))?;
     Ok(builder.with_layer(&CountRequests::new(Arc::clone(metrics))).build())

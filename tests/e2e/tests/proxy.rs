@@ -1,5 +1,5 @@
 //! The binary behind a proxy: the variables that the chart's sample for a proxy sets, and the certificates that it brings; and the
-//! plugin of kubectl, which goes to the API server as kubectl does.
+//! plugin of kubectl, which goes to the API server as kubectl does: kubectl itself is asked too.
 //!
 //! No other test speaks TLS to the org. The proxy reads along with a certificate of its own authority, as those of companies do.
 
@@ -18,6 +18,9 @@ use tempfile::TempDir;
 
 /// A name that no machine has.
 const HOST: &str = "acme.my.salesforce.invalid";
+
+/// Another, and the port of the API server there.
+const API_SERVER: &str = "kubernetes.invalid:6443";
 
 /// An org, and the proxy before it.
 struct Place {
@@ -129,46 +132,161 @@ async fn a_host_of_no_proxy_is_not_asked_of_the_proxy() {
     assert_eq!(place.proxy.asked(), Vec::<String>::new());
 }
 
+/// Somebody for whom the API server has a name that no machine has, so that only the proxy leads there.
+async fn far_away(folder: &TempDir, change: impl Fn(&mut Value)) -> (User, Proxy) {
+    let admin = ControlPlane::shared().await.admin();
+    let server = url::Url::parse(&admin.server()).unwrap();
+    let mut kubeconfig: Value = serde_json::from_str(&std::fs::read_to_string(&admin.kubeconfig).unwrap()).unwrap();
+    let cluster = &mut kubeconfig["clusters"][0]["cluster"];
+    cluster["server"] = format!("https://{API_SERVER}").into();
+    cluster["tls-server-name"] = "localhost".into();
+    change(cluster);
+    let mut user = admin.clone();
+    user.kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(&user.kubeconfig, kubeconfig.to_string()).unwrap();
+    (user, Proxy::to(server.authority()).await)
+}
+
 /// Asks the API server by the plugin, which kubectl starts by its name.
-async fn plugin(user: &User, environment: &[(&str, &str)]) {
+async fn plugin(user: &User, environment: &[(&str, &str)]) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
-    let output = binary::command(folder.path(), &["status", "--all-namespaces"])
+    binary::command(folder.path(), &["status", "--all-namespaces"])
         .arg0("/usr/local/bin/kubectl-sfr")
         .env("KUBECONFIG", &user.kubeconfig)
         .envs(environment.iter().copied())
         .output()
         .await
-        .unwrap();
-    let outcome = Outcome::from(output);
-    assert_eq!(outcome.code, Some(0), "{environment:?}: {}", outcome.all());
+        .unwrap()
+        .into()
+}
+
+async fn kubectl(user: &User, environment: &[(&str, &str)]) -> Outcome {
+    let mut command = user.kubectl_command(&["get", "--raw", "/version"]);
+    for name in ["HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"] {
+        command.env_remove(name);
+    }
+    command.envs(environment.iter().copied()).output().await.unwrap().into()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_plugin_goes_through_the_proxy_unless_the_server_is_one_of_no_proxy() {
-    let admin = ControlPlane::shared().await.admin();
-    let server = url::Url::parse(&admin.server()).unwrap();
-    let proxy = Proxy::to(server.authority()).await;
+async fn the_plugin_goes_through_the_proxy_where_kubectl_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let (user, proxy) = far_away(&folder, |_| ()).await;
     let url = proxy.url();
-    for none in ["127.0.0.1", "127.0.0.0/8", "*"] {
-        plugin(admin, &[("HTTPS_PROXY", &url), ("NO_PROXY", none)]).await;
-        assert_eq!(proxy.asked(), Vec::<String>::new(), "{none}");
+    let bare = url.trim_start_matches("http://");
+    let mut asked = 0;
+    let places: &[(&[(&str, &str)], bool)] = &[
+        (&[("HTTPS_PROXY", &url)], true),
+        (&[("HTTPS_PROXY", bare)], true),
+        (&[("HTTPS_PROXY", ""), ("https_proxy", &url)], true),
+        // The proxy's own host is not what NO_PROXY is about.
+        (&[("HTTPS_PROXY", &url), ("NO_PROXY", "localhost,127.0.0.1,")], true),
+        (
+            &[("HTTPS_PROXY", &url), ("NO_PROXY", "127.0.0.0/8, /var/run/docker.sock")],
+            true,
+        ),
+        (&[("HTTPS_PROXY", &url), ("NO_PROXY", "kubernetes.invalid:443")], true),
+        (&[("HTTPS_PROXY", &url), ("NO_PROXY", "*.kubernetes.invalid")], true),
+        (&[("HTTPS_PROXY", &url), ("NO_PROXY", "")], true),
+        (
+            &[("HTTPS_PROXY", &url), ("NO_PROXY", ""), ("no_proxy", "invalid")],
+            false,
+        ),
+        (&[("HTTPS_PROXY", &url), ("NO_PROXY", "kubernetes.invalid:6443")], false),
+        (&[("HTTPS_PROXY", &url), ("NO_PROXY", "*.invalid")], false),
+        (&[("HTTPS_PROXY", &url), ("NO_PROXY", "localhost,*")], false),
+        (&[("HTTP_PROXY", &url)], false),
+    ];
+    for (environment, is_reached) in places {
+        for by_kubectl in [true, false] {
+            let outcome = if by_kubectl {
+                kubectl(&user, environment).await
+            } else {
+                plugin(&user, environment).await
+            };
+            assert_eq!(
+                outcome.code == Some(0),
+                *is_reached,
+                "{environment:?}: {}",
+                outcome.all()
+            );
+            let now = proxy.asked();
+            assert_eq!(now.len() > asked, *is_reached, "{environment:?}: {now:?}");
+            asked = now.len();
+        }
     }
-    plugin(admin, &[("HTTPS_PROXY", &url), ("NO_PROXY", "10.0.0.0/8")]).await;
-    assert_eq!(proxy.asked(), [server.authority()]);
+    assert!(
+        proxy.asked().iter().all(|server| server == API_SERVER),
+        "{:?}",
+        proxy.asked()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_on_this_machine_is_asked_of_no_proxy() {
+    let admin = ControlPlane::shared().await.admin();
+    let environment = [("HTTPS_PROXY", "http://127.0.0.1:1"), ("NO_PROXY", "example.com,")];
+    for outcome in [kubectl(admin, &environment).await, plugin(admin, &environment).await] {
+        assert_eq!(outcome.code, Some(0), "{}", outcome.all());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_proxy_of_a_kubeconfig_is_for_its_server_whatever_the_environment_says() {
-    let admin = ControlPlane::shared().await.admin();
-    let server = url::Url::parse(&admin.server()).unwrap();
-    let proxy = Proxy::to(server.authority()).await;
-    let mut kubeconfig: Value = serde_json::from_str(&std::fs::read_to_string(&admin.kubeconfig).unwrap()).unwrap();
-    kubeconfig["clusters"][0]["cluster"]["proxy-url"] = proxy.url().replace("127.0.0.1", "localhost").into();
     let folder = tempfile::tempdir().unwrap();
-    let mut user = admin.clone();
-    user.kubeconfig = folder.path().join("kubeconfig");
-    std::fs::write(&user.kubeconfig, kubeconfig.to_string()).unwrap();
-    let environment = [("HTTPS_PROXY", "http://127.0.0.1:1"), ("NO_PROXY", "127.0.0.1")];
-    plugin(&user, &environment).await;
-    assert_eq!(proxy.asked(), [server.authority()]);
+    let (_, proxy) = far_away(&folder, |_| ()).await;
+    let (user, _) = far_away(&folder, |cluster| cluster["proxy-url"] = proxy.url().into()).await;
+    let environment = [("HTTPS_PROXY", "http://127.0.0.1:1"), ("NO_PROXY", "127.0.0.1,*")];
+    for outcome in [kubectl(&user, &environment).await, plugin(&user, &environment).await] {
+        assert_eq!(outcome.code, Some(0), "{}", outcome.all());
+    }
+    assert!(proxy.asked().len() >= 2, "{:?}", proxy.asked());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_that_cannot_be_used_is_told_without_its_password() {
+    let folder = tempfile::tempdir().unwrap();
+    let (user, _) = far_away(&folder, |_| ()).await;
+    for (proxy, code, told) in [
+        (
+            "socks5://somebody:secret@127.0.0.1:1",
+            2,
+            "(127.0.0.1:1) is one for socks5://",
+        ),
+        ("http://somebody:secret@127.0.0.1:nowhere", 2, "HTTPS_PROXY is no URL"),
+        ("http://somebody:secret@127.0.0.1:1", 1, "listing replicators"),
+    ] {
+        let environment = [
+            ("HTTPS_PROXY", proxy),
+            ("NO_PROXY", "localhost,"),
+            ("RUST_LOG", "trace"),
+        ];
+        let outcome = plugin(&user, &environment).await;
+        assert_eq!(outcome.code, Some(code), "{proxy}: {}", outcome.all());
+        assert!(outcome.all().contains(told), "{proxy}: {}", outcome.all());
+        assert!(!outcome.all().contains("secret"), "{proxy}: {}", outcome.all());
+    }
+    let environment = [("HTTPS_PROXY", "socks5://somebody:secret@127.0.0.1:1")];
+    let operator = binary::command(
+        folder.path(),
+        &[
+            "operator",
+            "--no-leader-election",
+            "--health-address=127.0.0.1:0",
+            "--metrics-address=127.0.0.1:0",
+        ],
+    )
+    .env("KUBECONFIG", &user.kubeconfig)
+    .envs(environment)
+    .output()
+    .await
+    .unwrap();
+    let outcome = Outcome::from(operator);
+    assert_eq!(outcome.code, Some(2), "{}", outcome.all());
+    assert!(
+        outcome.stderr.contains("(127.0.0.1:1) is one for socks5://"),
+        "{}",
+        outcome.all()
+    );
+    assert!(!outcome.all().contains("secret"), "{}", outcome.all());
 }

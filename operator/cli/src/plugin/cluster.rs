@@ -1,11 +1,10 @@
 //! The way to the API server, and changes that lose nobody else's.
 
+use controller::api_server;
 use crds::SalesforceReplicator;
-use hyper_util::client::proxy::matcher::Matcher;
 use kube::{
-    Api, Client, Config, ResourceExt,
+    Api, Client, ResourceExt,
     api::{ListParams, Patch, PatchParams},
-    config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::{Value, json};
 
@@ -28,19 +27,6 @@ pub(crate) enum Change {
     Annotation(&'static str, String),
 }
 
-/// kube takes the proxy of the environment for every server, where kubectl leaves out those of `NO_PROXY`. One that the
-/// kubeconfig names is for its server.
-fn keep_proxy_where_it_is_for_the_server(config: &mut Config) {
-    let of_environment = ["HTTPS_PROXY", "https_proxy"]
-        .iter()
-        .filter_map(|name| std::env::var(name).ok())
-        .find(|value| !value.is_empty());
-    let is_of_environment = of_environment.is_some_and(|value| value.parse().ok() == config.proxy_url);
-    if is_of_environment && Matcher::from_env().intercept(&config.cluster_url).is_none() {
-        config.proxy_url = None;
-    }
-}
-
 /// An API server and a namespace.
 #[derive(Clone)]
 pub(crate) struct Cluster {
@@ -53,30 +39,18 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// As kubectl would.
-    pub(crate) async fn connect(arguments: &ClusterArguments) -> Result<Self, Failure> {
+    pub(crate) fn connect(arguments: &ClusterArguments) -> Result<Self, Failure> {
         let ClusterArguments {
             namespace,
             context,
             kubeconfig,
         } = arguments;
         let unusable = |error: &dyn std::error::Error| Failure::Usage(told(error));
-        let options = KubeConfigOptions {
-            context: context.clone(),
-            ..KubeConfigOptions::default()
-        };
-        let mut config = match (kubeconfig, context) {
-            (Some(file), _) => {
-                let kubeconfig = Kubeconfig::read_from(file).map_err(|error| unusable(&error))?;
-                Config::from_custom_kubeconfig(kubeconfig, &options)
-                    .await
-                    .map_err(|error| unusable(&error))?
-            }
-            (None, Some(_)) => Config::from_kubeconfig(&options)
-                .await
-                .map_err(|error| unusable(&error))?,
-            (None, None) => Config::infer().await.map_err(|error| unusable(&error))?,
-        };
-        keep_proxy_where_it_is_for_the_server(&mut config);
+        let config = match (kubeconfig, context) {
+            (None, None) => api_server::inferred(),
+            (file, context) => api_server::of_kubeconfig(file.as_deref(), context.as_deref()),
+        }
+        .map_err(|error| unusable(&error))?;
         let mut flags = String::new();
         for (flag, value) in [
             (" -n ", namespace.clone()),
