@@ -1,10 +1,10 @@
 //! A resource that cannot be read: written by hand past the schema, or by a newer version.
 //!
-//! Its metadata and its status can be read all the same. Its worker ends, since nobody knows what it is to do; the status says so in
-//! `Ready` and `Synchronizing` and keeps all else that it has (what was asked for by hand and answered, counts, when it last worked), so
-//! that nothing is done twice when the spec is mended. The pass counts as one that failed. One that is being deleted does not stay for ever: without
-//! `deletionPolicy: Delete` it is let go, with it the tables are dropped where at least the destination can be read, and
-//! the annotation `skip-cleanup` lets it go in any case.
+//! Its metadata and its status can be read all the same. Its worker ends, since nobody knows what it is to do; the status says
+//! so in `Ready` and `Synchronizing` and keeps all else that it has (what was asked for by hand and answered, counts, when it last
+//! worked), so that nothing is done twice when the spec is mended. The pass counts as one that failed. One that is being deleted
+//! does not stay for ever: without `deletionPolicy: Delete` it is let go, with it the tables are dropped where at least the
+//! destination can be read, and the annotation `skip-cleanup` lets it go in any case.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,10 +1,11 @@
 //! A run that stands still.
 //!
-//! Nearly every wait that leaves the process has a limit of its own: a request to Salesforce some minutes, a statement of the
-//! database an hour. A run that shows no sign of life for longer than all of them hangs for a reason that nobody thought of, and would
-//! hang for ever: it is given up, its segment rolls back, and the object is tried again as after any failure. A sign of life is
-//! a call that came back, rows that were read or written, or the right to run that was passed on. To wait for that right is no
-//! standstill: others use it. Nor is the making of an index, which takes as long as it takes.
+//! Every wait that leaves the process has an end of its own: a request to Salesforce some minutes, a statement of the database an
+//! hour. A run that shows no sign of life for longer than all of them hangs for a reason that nobody thought of, and would hang
+//! for ever: it is given up, its segment rolls back, and the object is tried again as after any failure. A sign of life is a call
+//! that came back, rows that were read or written, or the right to run that was passed on. To wait for that right is no
+//! standstill: others use it. Nor is the making of an index, which takes as long as the database is at work on it, and which the
+//! destination itself looks after.
 
 use std::time::Duration;
 
