@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::fixture::{Bench, good_kind, good_tick, query};
 
 const MINUTE: Duration = Duration::from_mins(1);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 async fn contacts(count: u64) -> Bench {
     let config = Config {
@@ -44,14 +45,13 @@ async fn a_clock_that_was_ahead_hides_nothing_once_it_is_right() {
     good_tick(&mut session).await;
     let ids = bench.ids("Contact");
 
-    let day = SignedDuration::from_hours(24);
-    bench.control().advance_clock(day);
+    bench.control().advance_clock(DAY);
     let mut session = bench.session().await;
     good_tick(&mut session).await;
     good_kind(&mut session, RunKind::Verify).await;
     let ahead = state(&bench, "watermark");
 
-    bench.control().advance_clock(-day);
+    bench.control().advance_clock(-DAY);
     bench.advance(30 * MINUTE);
     bench.update("Contact", &ids[3], &[("LastName", "By the right clock")]);
     bench.control().hard_delete("Contact", &ids[5]).unwrap();
@@ -78,11 +78,10 @@ async fn an_incremental_by_a_clock_that_was_ahead_is_made_good_by_the_next() {
     let mut session = bench.session().await;
     good_tick(&mut session).await;
     let id = &bench.ids("Contact")[3];
-    let day = SignedDuration::from_hours(24);
-    bench.control().advance_clock(day);
+    bench.control().advance_clock(DAY);
     let mut session = bench.session().await;
     good_tick(&mut session).await;
-    bench.control().advance_clock(-day);
+    bench.control().advance_clock(-DAY);
     bench.advance(30 * MINUTE);
     bench.update("Contact", id, &[("LastName", "By the right clock")]);
     bench.advance(20 * MINUTE);
@@ -111,24 +110,55 @@ async fn break_off(bench: &Bench, session: &mut Session, kind: RunKind, when: fn
     report
 }
 
+/// A table that was loaded, and a session since by a clock that is a day ahead.
+async fn tomorrow(rows: u64) -> (Bench, Session) {
+    let mut bench = contacts(rows).await;
+    bench.segment_rows = Some(100);
+    let mut session = bench.session().await;
+    good_tick(&mut session).await;
+    bench.control().advance_clock(DAY);
+    let mut session = bench.session().await;
+    good_tick(&mut session).await;
+    (bench, session)
+}
+
+/// A Refresh that is under way keeps the watermark where it is, but not one of tomorrow.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_that_was_broken_off_does_not_keep_tomorrows_watermark() {
+    let (bench, mut session) = Box::pin(tomorrow(300)).await;
+    good_kind(&mut session, RunKind::Verify).await;
+    let report = break_off(&bench, &mut session, RunKind::Refresh, |event| {
+        matches!(event, Event::Read(_))
+    })
+    .await;
+    assert_eq!(report.runs[0].kind, RunKind::Refresh);
+    let (watermark, verified) = (state(&bench, "watermark"), state(&bench, "verified_until"));
+
+    bench.control().advance_clock(-DAY);
+    bench.advance(30 * MINUTE);
+    let mut session = bench.session().await;
+    good_kind(&mut session, RunKind::Incremental).await;
+    assert!(
+        state(&bench, "watermark") < watermark,
+        "readers are not told of tomorrow"
+    );
+    good_kind(&mut session, RunKind::Verify).await;
+    assert!(state(&bench, "verified_until") < verified);
+    let listing = query(&bench.file(), "SELECT listing_kind FROM _replication_state");
+    assert_eq!(listing[0][0], "Refresh", "it is still to go on");
+}
+
 /// The same where the Incremental that takes it back is broken off between two of its segments: what it has not read is still to
 /// be read.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_incremental_that_was_broken_off_claims_nothing_that_it_has_not_read() {
-    let mut bench = contacts(3_000).await;
-    bench.segment_rows = Some(100);
-    let mut session = bench.session().await;
-    good_tick(&mut session).await;
-    let day = SignedDuration::from_hours(24);
-    bench.control().advance_clock(day);
-    let mut session = bench.session().await;
-    good_tick(&mut session).await;
+    let (bench, mut session) = Box::pin(tomorrow(3_000)).await;
     break_off(&bench, &mut session, RunKind::Refresh, |event| {
         matches!(event, Event::Read(_))
     })
     .await;
 
-    bench.control().advance_clock(-day);
+    bench.control().advance_clock(-DAY);
     bench.advance(30 * MINUTE);
     let ids = bench.ids("Contact");
     for id in &ids {
@@ -142,39 +172,6 @@ async fn an_incremental_that_was_broken_off_claims_nothing_that_it_has_not_read(
     good_kind(&mut session, RunKind::Incremental).await;
     let left = "SELECT count(*) FROM contact WHERE surname <> 'By the right clock'";
     assert_eq!(query(&bench.file(), left)[0][0], "0");
-}
-
-/// A Refresh that is under way keeps the watermark where it is, but not one of tomorrow.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_that_was_broken_off_does_not_keep_tomorrows_watermark() {
-    let mut bench = contacts(300).await;
-    bench.segment_rows = Some(100);
-    let mut session = bench.session().await;
-    good_tick(&mut session).await;
-    let day = SignedDuration::from_hours(24);
-    bench.control().advance_clock(day);
-    let mut session = bench.session().await;
-    good_tick(&mut session).await;
-    good_kind(&mut session, RunKind::Verify).await;
-    let report = break_off(&bench, &mut session, RunKind::Refresh, |event| {
-        matches!(event, Event::Read(_))
-    })
-    .await;
-    assert_eq!(report.runs[0].kind, RunKind::Refresh);
-    let (watermark, verified) = (state(&bench, "watermark"), state(&bench, "verified_until"));
-
-    bench.control().advance_clock(-day);
-    bench.advance(30 * MINUTE);
-    let mut session = bench.session().await;
-    good_kind(&mut session, RunKind::Incremental).await;
-    assert!(
-        state(&bench, "watermark") < watermark,
-        "readers are not told of tomorrow"
-    );
-    good_kind(&mut session, RunKind::Verify).await;
-    assert!(state(&bench, "verified_until") < verified);
-    let listing = query(&bench.file(), "SELECT listing_kind FROM _replication_state");
-    assert_eq!(listing[0][0], "Refresh", "it is still to go on");
 }
 
 /// More changes than getUpdated tells at once: the window is halved, and the rest follows at once.
